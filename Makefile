@@ -1,0 +1,38 @@
+# Every target is one word; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The first Python of 3.10 to 3.14 that can make a virtual environment; PYTHON=... overrides it.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
+	&& "$$p" -c 'import venv, ensurepip' 2>/dev/null && { command -v "$$p"; break; }; done)
+VENV ?= .venv
+REQUIREMENTS ?= requirements/dev.txt
+BIN := $(VENV)/bin
+
+.PHONY: help
+help:  ## List the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+.PHONY: venv
+venv: $(VENV)/.ready  ## Make the development environment in .venv.
+
+$(VENV)/.ready: $(REQUIREMENTS) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.14 with the venv module was found. On Debian or Ubuntu:" \
+		"apt-get install python3 python3-venv, or say which to use: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e tests/mail_providers
+	@touch $@
+
+.PHONY: lint
+lint: venv  ## Check format, style, types and layers.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: venv  ## Format the code.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""The settings of one OAuth client, as the layers above hand them down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from airflow_imap_oauth.oauth.profiles import MailProviderProfile
+
+ClientAuthMethod = Literal["post", "basic", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportSettings:
+    """
+    How to reach servers over HTTPS.
+
+    :param ca_file: PEM file of additional authorities to trust, or None.
+    :param connect_timeout_seconds: Bound on name look-up, TCP and TLS handshake.
+    :param read_timeout_seconds: Bound on each wait for bytes of the answer.
+    :param allow_loopback_http: Accept plain http to loopback hosts; for tests only.
+    """
+
+    ca_file: str | None = None
+    connect_timeout_seconds: float = 10.0
+    read_timeout_seconds: float = 30.0
+    allow_loopback_http: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """
+    URLs of an authorization server (RFC 8414 names in parentheses).
+
+    ``token_url`` is ``token_endpoint``, ``authorize_url`` is ``authorization_endpoint``,
+    ``revoke_url`` is ``revocation_endpoint``. None: unknown or not offered.
+    """
+
+    issuer: str | None = None
+    authorize_url: str | None = None
+    token_url: str | None = None
+    revoke_url: str | None = None
+    iss_parameter_supported: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthSettings:
+    """
+    One OAuth client of one mailbox connection.
+
+    :param conn_id: The connection's id, for messages.
+    :param endpoints: As configured (profile with ``{tenant_id}`` filled in, or explicit);
+        discovery may complete them (:func:`airflow_imap_oauth.oauth.discovery.complete`).
+    :param scopes: The scopes that IMAP needs (profile's, or the connection's own).
+    :param extra_scopes: Asked for at authorization besides.
+    :param login: The account that consents; sent as ``login_hint``.
+    """
+
+    conn_id: str
+    profile: MailProviderProfile
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    client_auth_method: ClientAuthMethod = "post"
+    tenant_id: str | None = None
+    endpoints: Endpoints
+    scopes: tuple[str, ...]
+    extra_scopes: tuple[str, ...] = ()
+    login: str
+    transport: TransportSettings = field(default_factory=TransportSettings)
