@@ -36,3 +36,13 @@ lint: venv  ## Check format, style, types and layers.
 format: venv  ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The compiled files name versions and hashes, never the host they came from.
+COMPILE := uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
+.PHONY: requirements
+requirements:  ## Compile the hashed requirement files anew (needs uv on the PATH).
+	$(COMPILE) --generate-hashes pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) --resolution lowest-direct --no-deps pyproject.toml -o requirements/lowest-direct.txt
+	$(COMPILE) --generate-hashes pyproject.toml requirements/dev.in -c requirements/lowest-direct.txt \
+		-o requirements/lowest.txt
