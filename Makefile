@@ -37,6 +37,37 @@ format: venv  ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: test
+test: lint test-quick test-system  ## Run every test: against Dovecot and Chromium where they are installed.
+
+.PHONY: test-quick
+test-quick: venv  ## The tests that need neither a whole Airflow nor a browser.
+	$(BIN)/python -m pytest -m "not system" $(PYTEST_ARGS)
+
+.PHONY: test-system
+test-system: venv  ## Whole Airflow, real workers, the real connection form in a browser.
+	$(BIN)/python -m pytest -m system $(PYTEST_ARGS)
+
+.PHONY: test-lowest
+test-lowest:  ## The quick tests on the lowest versions that the package declares.
+	$(MAKE) test-quick VENV=.venv-lowest REQUIREMENTS=requirements/lowest.txt
+
+.PHONY: demo
+demo: venv  ## Start servers on loopback, run the example DAG twice, show what landed.
+	$(BIN)/python -m demo
+
+.PHONY: demo-ui
+demo-ui: venv  ## The same servers with Airflow's UI, left running for you to try.
+	$(BIN)/python -m demo --ui
+
+.PHONY: bench
+bench: venv  ## Measure against the peers and write benchmarks/results.json.
+	$(BIN)/python -m benchmarks
+
+.PHONY: clean
+clean:  ## Remove environments, caches and the demo's output.
+	rm -rf .venv .venv-lowest .demo demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
 # The compiled files name versions and hashes, never the host they came from.
 COMPILE := uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
