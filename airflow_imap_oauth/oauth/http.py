@@ -56,7 +56,7 @@ class Transport:
         self._client: httpx.Client | None = None
 
     def __enter__(self) -> Transport:
-        """Connections are opened by the first request."""
+        """Return the transport itself: the first request opens the connection."""
         return self
 
     def __exit__(

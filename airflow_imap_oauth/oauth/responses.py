@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from airflow_imap_oauth.exceptions import OAuthError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenResponse:
@@ -16,9 +18,14 @@ class TokenResponse:
     :param refresh_token: The new refresh token, or None where the old one stays in force.
     :param scopes: The granted scopes, or None where the response has no ``scope`` (then they
         are the requested ones, RFC 6749 section 5.1).
+    :param fault: Why the access token must not be used, or None. It is set only where a new
+        refresh token came along with an answer that is refused (a needed scope is missing, say):
+        that refresh token must be saved all the same, because the old one may be dead; then
+        raise the fault. ``access_token`` is empty then.
     """
 
     access_token: str = field(repr=False)
     expires_in_seconds: int
     refresh_token: str | None = field(default=None, repr=False)
     scopes: tuple[str, ...] | None = None
+    fault: OAuthError | None = field(default=None, compare=False)

@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the answer of a token endpoint to a token response that can be relied on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from typing import Any
+
+from airflow_imap_oauth.exceptions import (
+    ClientRejectedError,
+    OAuthError,
+    TokenResponseError,
+    TransientOAuthError,
+)
+from airflow_imap_oauth.oauth.http import HttpAnswer
+from airflow_imap_oauth.oauth.responses import TokenResponse
+from airflow_imap_oauth.oauth.scopes import missing_scopes, split_scope
+from airflow_imap_oauth.oauth.settings import OAuthSettings
+from airflow_imap_oauth.oauth.taxonomy import GrantKind, classify
+
+logger = logging.getLogger(__name__)
+
+#: Believed where the server does not say how long the access token lives.
+DEFAULT_LIFETIME_SECONDS = 600
+#: No longer is believed, so that a wrong answer does harm for a day at most.
+MAX_LIFETIME_SECONDS = 24 * 3600
+
+_VISIBLE_ASCII = range(0x21, 0x7F)
+
+
+def read_token_answer(
+    answer: HttpAnswer, settings: OAuthSettings, *, step: str, grant: GrantKind
+) -> TokenResponse:
+    """
+    Accept, or refuse, the answer to a token request.
+
+    :param answer: With status 2xx or 4xx.
+    :return: The response. After a refresh it may carry a ``fault`` instead of an access token,
+        see :class:`TokenResponse`.
+    :raises TransientOAuthError: If the answer is not JSON: something in between spoke.
+    :raises TokenResponseError: If type, token or lifetime are not acceptable (RFC 6749
+        section 5.1). A retry cannot help.
+    :raises ClientRejectedError: If a scope that IMAP needs was not granted.
+    :raises OAuthError: As the table of :mod:`.taxonomy` says, for an error answer.
+    """
+    payload = _decoded(answer, settings, step)
+    succeeded = 200 <= answer.status_code < 300  # noqa: PLR2004  # the class of successes
+    # Some servers report errors with status 200; an empty `error` besides a token is none.
+    if not succeeded or (payload.get("error") and not payload.get("access_token")):
+        raise classify(
+            payload,
+            status_code=answer.status_code,
+            conn_id=settings.conn_id,
+            step=step,
+            grant=grant,
+            reauthorization_hint=settings.profile.dead_refresh_token_hint,
+        )
+    refresh_token = payload.get("refresh_token")
+    if not isinstance(refresh_token, str) or not refresh_token:
+        refresh_token = None
+    scopes = _scopes(payload)
+    fault = _fault(payload, scopes, settings)
+    if fault is None:
+        return TokenResponse(
+            access_token=payload["access_token"],
+            expires_in_seconds=_lifetime(payload.get("expires_in"), settings.conn_id),
+            refresh_token=refresh_token,
+            scopes=scopes,
+        )
+    fault.status_code = answer.status_code
+    fault.located(conn_id=settings.conn_id, step=step)
+    if grant != "refresh_token" or refresh_token is None:
+        raise fault
+    return TokenResponse(
+        access_token="",  # noqa: S106  # none: it is refused
+        expires_in_seconds=1,
+        refresh_token=refresh_token,
+        scopes=scopes,
+        fault=fault,
+    )
+
+
+def decoded_json(text: str) -> dict[str, Any] | None:
+    """Return the JSON object in a text, or None where there is none."""
+    try:
+        payload = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def _decoded(answer: HttpAnswer, settings: OAuthSettings, step: str) -> dict[str, Any]:
+    payload = decoded_json(answer.text)
+    if payload is not None:
+        return payload
+    if answer.status_code in {404, 405}:
+        raise OAuthError(
+            f"There is no token endpoint at that URL (HTTP {answer.status_code}).",
+            hint="Check the URL of the token endpoint, and the tenant where it has one.",
+            status_code=answer.status_code,
+            conn_id=settings.conn_id,
+            step=step,
+        )
+    raise TransientOAuthError(
+        f"The answer (HTTP {answer.status_code}) is not the JSON of a token endpoint.",
+        hint="A proxy may have answered instead; if it persists, check the token endpoint's URL.",
+        status_code=answer.status_code,
+        conn_id=settings.conn_id,
+        step=step,
+    )
+
+
+def _scopes(payload: dict[str, Any]) -> tuple[str, ...] | None:
+    scope = payload.get("scope")
+    return split_scope(scope) if isinstance(scope, str) else None
+
+
+def _fault(
+    payload: dict[str, Any], scopes: tuple[str, ...] | None, settings: OAuthSettings
+) -> OAuthError | None:
+    token_type = payload.get("token_type")
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        return TokenResponseError(
+            "The token response is not of type Bearer.",
+            hint="IMAP knows no other type: check the authorization server.",
+        )
+    token = payload.get("access_token")
+    if not _is_token(token):
+        return TokenResponseError("The token response holds no usable access token.")
+    lifetime = _number(payload.get("expires_in"))
+    if lifetime is not None and lifetime < 1:
+        return TokenResponseError(
+            "The access token expired before it was issued.",
+            hint="Check expires_in of the authorization server.",
+        )
+    # An empty scope is as good as none: RFC 6749 section 3.3 has no empty scope.
+    missing = missing_scopes(settings.scopes, scopes) if scopes else ()
+    if missing:
+        return ClientRejectedError(
+            f"Not granted: scope {' '.join(missing)}.",
+            hint="Allow it in the application's registration, then authorize again and consent"
+            f" to all that is asked: airflow imap-oauth login {settings.conn_id}.",
+        )
+    return None
+
+
+def _is_token(token: object) -> bool:
+    return (
+        isinstance(token, str)
+        and bool(token)
+        and all(ord(character) in _VISIBLE_ASCII for character in token)
+    )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _lifetime(value: object, conn_id: str) -> int:
+    number = _number(value)
+    if number is None:
+        return DEFAULT_LIFETIME_SECONDS
+    if number > MAX_LIFETIME_SECONDS:
+        logger.info(
+            "Connection '%s': the access token is said to live longer than %d seconds;"
+            " it is renewed after that time all the same.",
+            conn_id,
+            MAX_LIFETIME_SECONDS,
+        )
+    return int(min(number, MAX_LIFETIME_SECONDS))
