@@ -218,6 +218,6 @@ def _loaded(entry: EntryPoint) -> MailProviderProfile:
             return profile
         problem = f"does not give a profile named '{entry.name}'"
     raise ConfigurationError(
-        f"The mail provider '{entry.name}' cannot be loaded: entry point '{entry.value}' {problem}.",
+        f"The mail provider '{entry.name}' cannot be loaded: '{entry.value}' {problem}.",
         hint=f"Check the package {_distribution(entry)}.",
     )

@@ -146,8 +146,10 @@ RULES: tuple[Rule, ...] = (
     ),
     _codes(
         PolicyError,
-        [53000, 53001, 53002, 53003, 53004, 530032, 530034, 530035]
-        + [50005, 50097, 50105, 50131, 50158],
+        [
+            *(53000, 53001, 53002, 53003, 53004, 530032, 530034, 530035),
+            *(50005, 50097, 50105, 50131, 50158),
+        ],
         "Conditional access or a missing assignment blocks this application or host: ask the"
         " administrator.",
     ),

@@ -75,7 +75,7 @@ def read_token_answer(
     if grant != "refresh_token" or refresh_token is None:
         raise fault
     return TokenResponse(
-        access_token="",  # noqa: S106  # none: it is refused
+        access_token="",
         expires_in_seconds=1,
         refresh_token=refresh_token,
         scopes=scopes,

@@ -35,7 +35,10 @@ def refresh(settings: OAuthSettings, refresh_token: str, transport: Transport) -
         client_secret=settings.client_secret or "",
         scopes=list(settings.scopes),
     )
-    return recorder.run("google-auth", lambda: credentials.refresh(_Request(recorder)))
+    return recorder.run(
+        "google-auth",
+        lambda: credentials.refresh(_Request(recorder)),  # type: ignore[no-untyped-call]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
