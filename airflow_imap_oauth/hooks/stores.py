@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which token store is used, as ``[imap_oauth] token_store`` says."""
+
+from __future__ import annotations
+
+from airflow.configuration import conf
+
+from airflow_imap_oauth.exceptions import ConfigurationError
+from airflow_imap_oauth.hooks.config import PackageOptions
+from airflow_imap_oauth.hooks.variable_store import VariableTokenStore
+from airflow_imap_oauth.tokens.file_store import FileTokenStore
+from airflow_imap_oauth.tokens.store import TokenStore
+from airflow_imap_oauth.tokens.stores import load_store
+
+# Executors whose tasks run on the scheduler's host, by class name.
+_LOCAL_EXECUTORS = frozenset({"LocalExecutor", "DebugExecutor", "InProcessExecutor"})
+
+
+def token_store(options: PackageOptions) -> TokenStore:
+    """
+    Return the store that the options name.
+
+    :raises ConfigurationError: If there is none of that name, or if it cannot work with the
+        configured executors. A retry cannot help.
+    """
+    if options.token_store == "variable":
+        return VariableTokenStore()
+    if options.token_store == "file":
+        if not options.file_folder_shared:
+            _refuse_other_hosts()
+        return FileTokenStore(options.file_folder)
+    return load_store(options.token_store)
+
+
+def _refuse_other_hosts() -> None:
+    for entry in conf.get("core", "executor", fallback="LocalExecutor").split(","):
+        # alias:path.to.Class, team=Class; only the class's own name counts.
+        name = entry.strip().rstrip(":;").rpartition("=")[2].rpartition(":")[2].rpartition(".")[2]
+        if name and name not in _LOCAL_EXECUTORS:
+            raise ConfigurationError(
+                f"The token store 'file' keeps tokens on one host, but {name} runs tasks on others.",
+                hint="Set [imap_oauth] token_store to variable; or, where file_folder is one folder "
+                "shared by all hosts, set file_folder_shared to True.",
+                step="token store",
+            )

@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The token store ``variable``: one Airflow Variable per connection.
+
+It needs nothing that Airflow does not have, and every component can write it: tasks and triggers
+through the Execution API, API server and commands through the database. What it stores is sealed,
+and its keys begin with a word that Airflow masks.
+
+Reading goes straight to where writing goes. Airflow's own accessors ask the secrets backends one
+after the other and report "not found" when a database or an API server does not answer; taken at
+its word, that would spend a refresh token that was spent before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from airflow_imap_oauth.exceptions import TokenStoreError
+
+KEY_PREFIX = "imap_oauth_token__"
+
+_MAX_KEY_LENGTH = 250  # of the column variable.key
+_MAX_READABLE_LENGTH = 100
+# Lower case only, because some databases compare keys without case; nothing that a URL path
+# gives a meaning to, because the Task SDK puts the key there as it is.
+_PLAIN = re.compile(r"[a-z0-9_.-]+")
+_NOT_PLAIN = re.compile(r"[^a-z0-9_.-]")
+
+_T = TypeVar("_T")
+
+
+def variable_key(conn_id: str) -> str:
+    """
+    Return the key of a connection's Variable: distinct for distinct connections.
+
+    An id that does not fit as it is becomes a readable beginning, ``~`` (which no connection id
+    can hold) and a digest.
+    """
+    if _PLAIN.fullmatch(conn_id) and len(KEY_PREFIX) + len(conn_id) <= _MAX_KEY_LENGTH:
+        return KEY_PREFIX + conn_id
+    readable = _NOT_PLAIN.sub("_", conn_id.lower())[:_MAX_READABLE_LENGTH]
+    digest = hashlib.sha256(conn_id.encode()).hexdigest()[:32]
+    return f"{KEY_PREFIX}{readable}~{digest}"
+
+
+class VariableTokenStore:
+    """Keeps token records in Airflow Variables; see the module's description."""
+
+    @property
+    def name(self) -> str:
+        """The value of ``[imap_oauth] token_store`` that chooses this store."""
+        return "variable"
+
+    def load(self, conn_id: str) -> str | None:
+        """
+        Return the record's text, or None where there is none.
+
+        :raises TokenStoreError: If it cannot be read; a retry helps.
+        """
+        read = _read_by_supervisor if _in_task_context() else _read_from_database
+        return _guarded(conn_id, "read", lambda: read(variable_key(conn_id)))
+
+    def save(self, conn_id: str, text: str) -> None:
+        """
+        Store the text; it is committed once this returns.
+
+        :raises TokenStoreError: If it cannot be written; a retry helps.
+        """
+        description = f"Sealed tokens of connection {conn_id}; renewed by airflow-imap-oauth."
+        _guarded(
+            conn_id,
+            "written",
+            lambda: _variable_class().set(variable_key(conn_id), text, description=description),
+        )
+
+    def delete(self, conn_id: str) -> None:
+        """
+        Remove the record; a missing one is no error.
+
+        :raises TokenStoreError: If the store does not answer; a retry helps.
+        """
+        _guarded(conn_id, "deleted", lambda: _variable_class().delete(variable_key(conn_id)))
+
+
+def _guarded(conn_id: str, verb: str, call: Callable[[], _T]) -> _T:
+    try:
+        return call()
+    except TokenStoreError as error:
+        raise error.located(conn_id=conn_id, step="token store") from None
+    except Exception as error:  # noqa: BLE001  # database, HTTP and IPC errors, of many libraries
+        # Not chained: the messages of some of them quote what was to be written.
+        name = type(error).__name__
+        raise TokenStoreError(
+            f"The Variable '{variable_key(conn_id)}' could not be {verb} ({name}).",
+            hint="Check Airflow's database, or the API server, and the log for the cause.",
+            conn_id=conn_id,
+            step="token store",
+        ) from None
+
+
+def _in_task_context() -> bool:
+    """Tell whether this process reaches Airflow by a supervisor, as Airflow's core decides it."""
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    return hasattr(runner, "SUPERVISOR_COMMS")
+
+
+def _variable_class() -> Any:
+    if _in_task_context():
+        from airflow.sdk import Variable  # noqa: PLC0415  # needs a supervisor
+    else:
+        from airflow.models.variable import Variable  # noqa: PLC0415  # needs the database
+    return Variable
+
+
+def _read_by_supervisor(key: str) -> str | None:
+    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415  # task and triggerer only
+    from airflow.sdk.execution_time.comms import (  # noqa: PLC0415  # as above
+        ErrorResponse,
+        GetVariable,
+        VariableResult,
+    )
+
+    answer: Any = task_runner.SUPERVISOR_COMMS.send(GetVariable(key=key))
+    if isinstance(answer, VariableResult) and answer.value is not None:
+        return str(answer.value)
+    if isinstance(answer, ErrorResponse) and answer.error.name == "VARIABLE_NOT_FOUND":
+        return None
+    raise TokenStoreError(f"Airflow's API server did not hand out the Variable '{key}'.")
+
+
+def _read_from_database(key: str) -> str | None:
+    from airflow.models.variable import Variable  # noqa: PLC0415  # needs the database
+    from airflow.utils.session import create_session  # noqa: PLC0415  # as above
+    from sqlalchemy import select  # noqa: PLC0415  # as above
+
+    with create_session() as session:
+        row = session.scalar(select(Variable).where(Variable.key == key))
+        if row is None:
+            return None
+        value = row.get_val()
+    if value is None:
+        raise TokenStoreError(
+            f"The Variable '{key}' cannot be decrypted.",
+            hint="Give this process the [core] fernet_key that the others have.",
+        )
+    return str(value)
