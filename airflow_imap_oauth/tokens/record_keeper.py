@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""Loading and saving the record of one connection, so that no rotated refresh token is lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from airflow_imap_oauth.exceptions import (
+    ConfigurationError,
+    ImapOAuthError,
+    TokenPersistError,
+    TokenStoreError,
+)
+from airflow_imap_oauth.tokens.file_store import FileTokenStore
+from airflow_imap_oauth.tokens.record import TokenRecord
+from airflow_imap_oauth.tokens.store import TokenStore
+
+logger = logging.getLogger(__name__)
+
+_STEP = "token store"
+
+
+class RecordKeeper:
+    """
+    The record of one connection in its store.
+
+    A record with a rotated refresh token that the store does not take is kept, sealed as it is, in
+    a folder of this host, until the store works again (:meth:`recover`).
+
+    :param unsaved_folder: That folder.
+    :param retry_delays_seconds: How long to wait before each further attempt to save such a record.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        conn_id: str,
+        *,
+        unsaved_folder: Path,
+        retry_delays_seconds: Sequence[float],
+    ) -> None:
+        self._store = store
+        self._conn_id = conn_id
+        self._unsaved = FileTokenStore(unsaved_folder)
+        self._retry_delays_seconds = tuple(retry_delays_seconds)
+
+    def load(self) -> TokenRecord | None:
+        """
+        Read the record: one read of the store.
+
+        :raises TokenStoreError: If the store does not work. A retry helps.
+        :raises ConfigurationError: If what it holds cannot be understood. A retry cannot help.
+        """
+        with self._guarded("read"):
+            text = self._store.load(self._conn_id)
+        return None if text is None else TokenRecord.from_json(text)
+
+    def save(self, record: TokenRecord) -> None:
+        """
+        Save a record whose loss would cost nothing but the news in it.
+
+        :raises TokenStoreError: If the store does not work. A retry helps.
+        """
+        with self._guarded("written"):
+            self._store.save(self._conn_id, record.to_json())
+
+    def save_rotated(self, record: TokenRecord) -> None:
+        """
+        Save a record that holds a refresh token of which there is no other copy.
+
+        :raises TokenPersistError: If the store does not take it, although asked several times. The
+            record is then kept on this host. A retry helps, on this host.
+        """
+        saved = False
+        try:
+            failure = self._attempts(record)
+            saved = failure is None
+        finally:
+            # Also when a time limit of the task, or a signal, ends the attempts.
+            kept = saved or self._keep(record)
+        if failure is not None:
+            where = "It is kept, sealed, on this host" if kept else "It could not be kept either"
+            raise TokenPersistError(
+                f"The token store did not take the rotated refresh token. {where}. "
+                f"({failure.message})",
+                hint="Repair the token store; the next renewal on this host saves it."
+                if kept
+                else "Repair the token store, then authorize again if the connection needs it.",
+                step=_STEP,
+            ) from failure
+
+    def recover(self, opens: Callable[[TokenRecord], bool]) -> None:
+        """
+        Save what an earlier renewal on this host could not save.
+
+        To be called by whoever holds the renewal lock, before the record is read.
+
+        :param opens: Tells whether the tokens of a record open here; if not, the record belongs to
+            another installation or an earlier configuration, and stays where it is; so does one
+            of a later version of this package.
+        :raises TokenPersistError: If the store still does not take it. A retry helps.
+        """
+        text = self._unsaved.load(self._conn_id)
+        if text is None:
+            return
+        try:
+            kept = TokenRecord.from_json(text)
+        except ConfigurationError:
+            return
+        if not opens(kept):
+            return
+        stored = self.load()
+        # Whatever was authorized or renewed since is at least as new.
+        if stored is None or stored.generation < kept.generation:
+            self.save_rotated(kept)
+            logger.warning(
+                "Connection '%s': saved the rotated refresh token that could not be saved before.",
+                self._conn_id,
+            )
+        self.forget_unsaved()
+
+    def forget_unsaved(self) -> None:
+        """Remove what :meth:`save_rotated` has kept on this host."""
+        self._unsaved.delete(self._conn_id)
+
+    def _attempts(self, record: TokenRecord) -> ImapOAuthError | None:
+        failure: ImapOAuthError | None = None
+        for delay in (0.0, *self._retry_delays_seconds):
+            if failure is not None:
+                logger.warning(
+                    "Connection '%s': a rotated refresh token is not saved yet: %s",
+                    self._conn_id,
+                    failure.message,
+                )
+            time.sleep(delay)
+            try:
+                self.save(record)
+            except ImapOAuthError as error:
+                failure = error
+            else:
+                return None
+        return failure
+
+    def _keep(self, record: TokenRecord) -> bool:
+        try:
+            self._unsaved.save(self._conn_id, record.to_json())
+        except ImapOAuthError as error:
+            logger.error("Connection '%s': %s", self._conn_id, error.message)  # noqa: TRY400  # the traceback says no more
+            return False
+        return True
+
+    @contextmanager
+    def _guarded(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except ImapOAuthError as error:
+            raise error.located(conn_id=self._conn_id, step=_STEP) from error.__cause__
+        except Exception as error:  # noqa: BLE001  # the code of other distributions may raise anything
+            # Not chained: the message may quote what was to be written.
+            raise TokenStoreError(
+                f"The token record could not be {verb} ({type(error).__name__}).",
+                conn_id=self._conn_id,
+                step=_STEP,
+            ) from None

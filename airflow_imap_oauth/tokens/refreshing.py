@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one request of a renewal, at the authorization server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from airflow_imap_oauth.oauth.responses import TokenResponse
+from airflow_imap_oauth.oauth.settings import OAuthSettings, TransportSettings
+
+if TYPE_CHECKING:
+    from airflow_imap_oauth.oauth.http import Transport
+
+#: Spends a refresh token and returns the answer.
+Refresh = Callable[[str], TokenResponse]
+
+
+class ServerRefresh:
+    """
+    Asks the authorization server of a connection, over a transport of its own for each request.
+
+    :param settings: As configured; discovery completes the endpoints when they are needed.
+    :param transport_factory: Makes the transport; None: the transport of this package.
+    """
+
+    def __init__(
+        self,
+        settings: OAuthSettings,
+        transport_factory: Callable[[TransportSettings], Transport] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._transport_factory = transport_factory
+
+    def __call__(self, refresh_token: str) -> TokenResponse:
+        """
+        Spend the refresh token: one token request, and discovery before it where it is needed.
+
+        :raises ReauthorizationRequiredError: If the server refuses the refresh token. A retry
+            cannot help.
+        :raises TransientOAuthError: If the server is out of order for now. A retry helps.
+        :raises OAuthError: If it refuses for another reason. A retry cannot help.
+        """
+        # Only whoever renews pays for the import of an HTTP client.
+        from airflow_imap_oauth.oauth import discovery, engines  # noqa: PLC0415
+        from airflow_imap_oauth.oauth.http import Transport  # noqa: PLC0415
+
+        factory = self._transport_factory or Transport
+        with factory(self._settings.transport) as transport:
+            settings = discovery.complete(self._settings, transport)
+            return engines.refresh(settings, refresh_token, transport)
