@@ -211,7 +211,7 @@ RULES: tuple[Rule, ...] = (
 def classify(
     payload: Mapping[str, Any],
     *,
-    status_code: int,
+    status_code: int | None,
     conn_id: str,
     step: str,
     grant: GrantKind = "refresh_token",
@@ -221,6 +221,7 @@ def classify(
     Turn the error answer of a token endpoint into the error to raise.
 
     :param payload: The decoded JSON; ``error`` may be a string (RFC 6749) or an object (Yahoo).
+    :param status_code: None for an error that came by redirect.
     :param grant: What was asked for: a code that is not accepted is another matter than a
         refresh token that is not.
     :param reauthorization_hint: What the mail provider's profile adds about dead refresh tokens.
@@ -228,7 +229,8 @@ def classify(
     """
     error = error_code(payload)
     codes = _error_codes(payload)
-    rule = _find(error, codes, _suberror(payload)) or Rule(kind=OAuthError)
+    unknown = AuthorizationFlowError if grant == "authorization_code" else OAuthError
+    rule = _find(error, codes, _suberror(payload)) or Rule(kind=unknown)
     kind, hint = rule.kind, rule.hint
     if grant == "authorization_code" and issubclass(kind, ReauthorizationRequiredError):
         kind, hint = AuthorizationFlowError, _SIGN_IN_AGAIN

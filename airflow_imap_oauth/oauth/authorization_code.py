@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Authorization code grant with PKCE (RFC 6749 section 4.1, RFC 7636, RFC 8252, RFC 9207).
+
+Ours for every mail provider, because it needs our state, our storage and our validation.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from threading import Lock
+from urllib.parse import urlencode, urlunsplit
+
+from airflow_imap_oauth.exceptions import (
+    AuthorizationFlowError,
+    ConfigurationError,
+    ImapOAuthError,
+    OAuthError,
+)
+from airflow_imap_oauth.oauth.callback import AuthorizationResponse, read_callback
+from airflow_imap_oauth.oauth.engines.rfc6749 import token_request
+from airflow_imap_oauth.oauth.http import Transport
+from airflow_imap_oauth.oauth.responses import TokenResponse
+from airflow_imap_oauth.oauth.settings import Endpoints, OAuthSettings
+from airflow_imap_oauth.oauth.taxonomy import classify
+from airflow_imap_oauth.oauth.urls import checked_url
+
+STEP = "authorization"
+EXCHANGE_STEP = "code exchange"
+LIFETIME = timedelta(minutes=10)
+
+_REFUSALS = frozenset(
+    {
+        "access_denied",
+        "account_selection_required",
+        "consent_required",
+        "interaction_required",
+        "login_required",
+    }
+)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingAuthorization:
+    """
+    A sign-in that is under way. Keep it where only its owner can read it, and use it once.
+
+    :param url: Where the browser goes.
+    :param code_verifier: RFC 7636 section 4.1; leaves this machine in the code exchange only.
+    :param endpoints: The server it was begun with; the code goes to no other.
+    :param started_at: Aware, UTC. It is good for :data:`LIFETIME`.
+    """
+
+    url: str = field(repr=False)
+    state: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+    redirect_uri: str
+    client_id: str
+    endpoints: Endpoints
+    started_at: datetime
+    _unused: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def use(self) -> None:
+        """
+        Mark it as used, in this process: a store that hands it out must do so once.
+
+        :raises AuthorizationFlowError: If it was used before.
+        """
+        if not self._unused.acquire(blocking=False):
+            raise AuthorizationFlowError("This sign-in was completed or tried before.")
+
+
+def start(
+    settings: OAuthSettings, redirect_uri: str, *, now: Callable[[], datetime] = _utc_now
+) -> PendingAuthorization:
+    """
+    Begin a sign-in.
+
+    :param settings: With ``authorize_url`` known, see
+        :func:`airflow_imap_oauth.oauth.discovery.complete`.
+    :param redirect_uri: https, or http to a loopback host (RFC 8252 section 7.3); it is sent
+        again, unchanged, with the code.
+    :raises ConfigurationError: If a URL is missing or malformed.
+    """
+    state, code_verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+    try:
+        checked_url(redirect_uri, what="redirect URI", allow_loopback_http=True)
+        url = _authorization_url(settings, redirect_uri, state, code_verifier)
+    except ImapOAuthError as error:
+        error.located(conn_id=settings.conn_id, step=STEP)
+        raise
+    return PendingAuthorization(
+        url=url,
+        state=state,
+        code_verifier=code_verifier,
+        redirect_uri=redirect_uri,
+        client_id=settings.client_id,
+        endpoints=settings.endpoints,
+        started_at=now(),
+    )
+
+
+def finish(
+    settings: OAuthSettings,
+    pending: PendingAuthorization,
+    callback_url_or_query: str,
+    transport: Transport,
+    *,
+    now: Callable[[], datetime] = _utc_now,
+) -> TokenResponse:
+    """
+    Check the answer to a sign-in and exchange its code for tokens.
+
+    :param callback_url_or_query: The address that the browser was sent to, or its query.
+    :return: A response that always has a refresh token.
+    :raises AuthorizationFlowError: If the answer is refused, late, foreign or repeated, or
+        brings no refresh token. Start again.
+    :raises PolicyError: If the organisation forbids it.
+    :raises ClientRejectedError: If client, secret, redirect URI or scope are not accepted, or
+        a needed scope was not granted.
+    :raises TransientOAuthError: If the server, or the way to it, is out of order.
+    :raises OAuthError: For any other refusal.
+    """
+    try:
+        answer = read_callback(callback_url_or_query, pending.redirect_uri)
+        code = _checked_code(settings, pending, answer, now())
+        response = token_request(
+            replace(settings, endpoints=pending.endpoints),
+            {
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": pending.redirect_uri,
+                "code_verifier": pending.code_verifier,
+            },
+            transport,
+            step=EXCHANGE_STEP,
+            grant="authorization_code",
+        )
+    except ImapOAuthError as error:
+        error.located(conn_id=settings.conn_id, step=STEP)
+        raise
+    if response.refresh_token is None:
+        raise AuthorizationFlowError(
+            "The sign-in brought no refresh token, so nothing was saved.",
+            hint=settings.profile.missing_refresh_token_hint,
+            conn_id=settings.conn_id,
+            step=EXCHANGE_STEP,
+        )
+    return response
+
+
+def _authorization_url(
+    settings: OAuthSettings, redirect_uri: str, state: str, code_verifier: str
+) -> str:
+    if settings.endpoints.authorize_url is None:
+        raise ConfigurationError(
+            "authorize_url is not set.",
+            hint="Set authorize_url of the connection, or issuer if the server has discovery.",
+        )
+    parts = checked_url(
+        settings.endpoints.authorize_url,
+        what="authorization request",
+        allow_loopback_http=settings.transport.allow_loopback_http,
+    )
+    digest = hashlib.sha256(code_verifier.encode("ascii")).digest()
+    parameters = {
+        **settings.profile.authorize_params,
+        "response_type": "code",
+        "client_id": settings.client_id,
+        "redirect_uri": redirect_uri,
+        "scope": " ".join(dict.fromkeys((*settings.scopes, *settings.extra_scopes))),
+        "state": state,
+        "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"),
+        "code_challenge_method": "S256",
+        "login_hint": settings.login,
+    }
+    query = urlencode({name: value for name, value in parameters.items() if value})
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
+
+
+def _checked_code(
+    settings: OAuthSettings,
+    pending: PendingAuthorization,
+    answer: AuthorizationResponse,
+    now: datetime,
+) -> str:
+    # Before anything else (RFC 6749 section 10.12). A foreign answer does not use up the sign-in:
+    # else any page could end it by calling the redirect URI.
+    if not hmac.compare_digest((answer.state or "").encode(), pending.state.encode()):
+        raise AuthorizationFlowError("The answer belongs to another sign-in: its state differs.")
+    pending.use()
+    if not timedelta(0) <= now - pending.started_at <= LIFETIME:
+        raise AuthorizationFlowError(
+            f"The sign-in took longer than {LIFETIME.seconds // 60} minutes."
+        )
+    if settings.client_id != pending.client_id:
+        raise AuthorizationFlowError("The client id of the connection was changed meanwhile.")
+    _check_issuer(settings, pending.endpoints, answer.iss)
+    if answer.error is not None:
+        raise _refusal(settings, answer.error)
+    if answer.code is None:
+        raise AuthorizationFlowError("The answer holds neither a code nor an error.")
+    return answer.code
+
+
+def _check_issuer(settings: OAuthSettings, endpoints: Endpoints, iss: str | None) -> None:
+    if iss is None:
+        if endpoints.iss_parameter_supported:
+            raise AuthorizationFlowError("The answer does not name its issuer, though it must.")
+        return
+    template = settings.profile.issuer or ""
+    if "{tenant_id}" in template:
+        # A shared tenant such as 'common' is answered in the name of the account's own.
+        before, after = template.split("{tenant_id}", 1)
+        expected = f"{re.escape(before)}[A-Za-z0-9.-]+{re.escape(after)}"
+        matches = re.fullmatch(expected, iss) is not None
+    else:
+        matches = endpoints.issuer is None or iss == endpoints.issuer
+    if not matches:
+        raise AuthorizationFlowError(
+            "The answer names another issuer than the one the sign-in was begun with.",
+            hint="Check issuer of the connection; if it is right, the answer is not to be trusted.",
+        )
+
+
+def _refusal(settings: OAuthSettings, error: str) -> OAuthError:
+    if error in _REFUSALS:
+        return AuthorizationFlowError(
+            f"The mail provider did not consent ('{error}').",
+            error=error,
+            hint="Sign in again and allow what is asked; if that is not offered, the administrator"
+            " must allow this application.",
+        )
+    return classify(
+        {"error": error},
+        status_code=None,
+        conn_id=settings.conn_id,
+        step=STEP,
+        grant="authorization_code",
+    )
