@@ -110,6 +110,10 @@ class _HttpClient:
 
     def get(self, url: str, **_: object) -> _Response:
         """Answer the question for the tenant's metadata, which MSAL asks every time, from cache."""
+        with self.recorder.watched():
+            return _response(self._metadata(url))
+
+    def _metadata(self, url: str) -> HttpAnswer:
         if url != self._metadata_url:
             raise OAuthError("MSAL asked for more than a token and its tenant's metadata.")
         answer = METADATA.get(url, self._transport)
@@ -119,7 +123,7 @@ class _HttpClient:
                 hint="Check tenant_id of the connection.",
                 status_code=answer.status_code,
             )
-        return _response(answer)
+        return answer
 
     def close(self) -> None:
         """Leave the transport open: it belongs to the caller."""

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
 from airflow_imap_oauth.exceptions import ImapOAuthError, OAuthError
@@ -33,6 +34,7 @@ class TokenRequestRecorder:
         self._settings = settings
         self._transport = transport
         self._allowed_origin = origin(urlsplit(allowed_origin))
+        self._failure: ImapOAuthError | None = None
         self.response: TokenResponse | None = None
 
     def post(
@@ -44,6 +46,12 @@ class TokenRequestRecorder:
         :raises ImapOAuthError: For every answer that is no token response, and for a second
             request.
         """
+        with self.watched():
+            return self._post(url, form, headers)
+
+    def _post(
+        self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None
+    ) -> HttpAnswer:
         parts = checked_url(
             url, what=STEP, allow_loopback_http=self._transport.settings.allow_loopback_http
         )
@@ -58,24 +66,39 @@ class TokenRequestRecorder:
         self.response = read_token_answer(answer, self._settings, step=STEP, grant="refresh_token")
         return answer
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """
+        Remember an error of ours on its way through the library.
+
+        Libraries let most of them pass, but MSAL takes a ValueError for a wrong tenant, which
+        a :class:`ConfigurationError` is.
+        """
+        try:
+            yield
+        except ImapOAuthError as error:
+            self._failure = error
+            raise
+
     def run(self, library: str, call: Callable[[], object]) -> TokenResponse:
         """
         Let the library work, and return what the server answered.
 
         :param library: Its name, for the message.
-        :raises ImapOAuthError: As raised in the transport, untouched; or an
+        :raises ImapOAuthError: As raised in the transport, without the library's frames; or an
             :class:`OAuthError` where the library failed before any answer.
         """
         problem = "sent no token request"
         try:
             call()
-        except ImapOAuthError:
-            raise
         except Exception as error:  # noqa: BLE001  # a library may raise anything
             problem = f"failed with {type(error).__name__}"
         if self.response is not None:
             return self.response
-        # Outside of the except clause: the library's error may quote what was sent.
+        # Raised outside of the except clause, and without the frames below: the library's own
+        # error and variables hold what was sent.
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
         raise OAuthError(f"{library} {problem}.", hint="Check tenant_id and the client's settings.")
 
 
