@@ -18,24 +18,24 @@ from airflow_imap_oauth.oauth.urls import checked_url
 
 def complete(settings: OAuthSettings, transport: Transport) -> OAuthSettings:
     """
-    Return the settings with endpoints for token and authorization requests.
+    Return the settings with what can be known of the endpoints.
 
-    Nothing is fetched where both are known. What the connection names itself wins over the
-    metadata, which count only if they name the very issuer they were asked for (RFC 8414
-    section 3.3): else one server could pose as another.
+    Nothing is fetched where both are known, or where there is no issuer to ask and the token
+    endpoint at least is known: a refresh token that was pasted needs no more. What the connection
+    names itself wins over the metadata, which count only if they name the very issuer they were
+    asked for (RFC 8414 section 3.3): else one server could pose as another.
 
-    :raises ConfigurationError: If there is neither an issuer nor both URLs.
+    :raises ConfigurationError: If there is neither an issuer nor a token endpoint.
     :raises TransientOAuthError: If the issuer cannot be reached for now. A retry helps.
     :raises OAuthError: If it has no metadata, or those of another issuer.
     """
     known = settings.endpoints
-    if known.token_url is not None and known.authorize_url is not None:
+    if known.token_url is not None and (known.authorize_url or known.issuer is None):
         return settings
     if known.issuer is None:
-        missing = "exchange_url" if known.token_url is None else "authorize_url"
         raise ConfigurationError(
-            f"Neither {missing} nor issuer is set.",
-            hint=f"Set {missing} of the connection, or issuer if the server has discovery.",
+            "Neither exchange_url nor issuer is set.",
+            hint="Set exchange_url of the connection, or issuer if the server has discovery.",
             conn_id=settings.conn_id,
             step=STEP,
         )
