@@ -9,12 +9,11 @@ and for many workers one renewal is one token request.
 
 from __future__ import annotations
 
-import hmac
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from airflow_imap_oauth.exceptions import (
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings, TransportSettings
 from airflow_imap_oauth.tokens import transitions
+from airflow_imap_oauth.tokens.answers import record_of_authorization, record_of_renewal
 from airflow_imap_oauth.tokens.freshness import due, lives
 from airflow_imap_oauth.tokens.locks import RenewalLock
 from airflow_imap_oauth.tokens.record import TokenRecord
@@ -40,9 +40,8 @@ from airflow_imap_oauth.tokens.seeds import (
     Seed,
     Tokens,
     TokenSealer,
-    fingerprint,
-    granted_refresh_token,
     reconcile,
+    same_token,
     sealing_warnings,
 )
 from airflow_imap_oauth.tokens.state import TokenState, state_of, state_of_failure
@@ -161,7 +160,7 @@ class TokenManager:
                 stored = self._sealer.open_access_token(record)
             except SealingError:
                 return  # not the token that was rejected: that one opened
-            if stored is not None and _same(stored, token):
+            if stored is not None and same_token(stored, token):
                 self._keeper.save(transitions.without_access_token(record))
                 logger.info("Connection '%s': dropped a rejected access token.", self._conn_id)
 
@@ -178,16 +177,13 @@ class TokenManager:
             A retry helps.
         """
         with self._located(), self._lock.hold(timeout_seconds=self._lock_timeout_seconds):
-            seed = granted_refresh_token(response)
             try:
                 before = self._keeper.load()
             except ConfigurationError as error:
                 logger.warning("Connection '%s': replacing it: %s", self._conn_id, error.message)
                 before = None
-            now = self._now()
-            sealed = self._sealer.seal_refresh_token(seed)
-            record = transitions.begun(fingerprint(seed), sealed, before=before, at=now)
-            self._keeper.save(self._renewed(record, response, rotated=None, asked_at=now))
+            record = record_of_authorization(response, before, self._sealer, at=self._now())
+            self._keeper.save(record)
             self._keeper.forget_unsaved()
 
     def state(self) -> TokenState:
@@ -283,18 +279,19 @@ class TokenManager:
         except ImapOAuthError as error:
             self._note(current, transitions.failed(current.record, error, at=self._now()))
             raise
-        rotated = response.refresh_token
-        if rotated is not None and _same(rotated, current.refresh_token):
-            rotated = None
-        record = self._renewed(current.record, response, rotated=rotated, asked_at=asked_at)
+        record = record_of_renewal(current, response, self._sealer, asked_at=asked_at)
+        rotated = record.refresh_token != current.record.refresh_token
+        # Not handed out, nor refused, before its refresh token is safe.
         self._keeper.save_rotated(record)
+        if response.fault is not None:
+            raise response.fault
         logger.info(
             "Connection '%s': renewed the access token, good until %s (generation %d, refresh "
             "token %s).",
             self._conn_id,
             record.access_token_expires_at,
             record.generation,
-            "unchanged" if rotated is None else "rotated",
+            "rotated" if rotated else "unchanged",
         )
         return response.access_token
 
@@ -303,7 +300,7 @@ class TokenManager:
     ) -> str:
         """Adopt what a worker of another host has renewed meanwhile; else somebody must act."""
         current = self._current()
-        if may_adopt and not _same(current.refresh_token, spent.refresh_token):
+        if may_adopt and not same_token(current.refresh_token, spent.refresh_token):
             if current.access_token is not None and lives(current.record, self._now()):
                 return current.access_token
             return self._spend(current, may_adopt=False)
@@ -319,23 +316,6 @@ class TokenManager:
         except ImapOAuthError as error:
             logger.warning("Connection '%s': %s", self._conn_id, error.message)
 
-    def _renewed(
-        self,
-        record: TokenRecord,
-        response: TokenResponse,
-        *,
-        rotated: str | None,
-        asked_at: datetime,
-    ) -> TokenRecord:
-        return transitions.renewed(
-            record,
-            access_token=self._sealer.seal_access_token(response.access_token),
-            expires_at=asked_at + timedelta(seconds=response.expires_in_seconds),
-            refresh_token=None if rotated is None else self._sealer.seal_refresh_token(rotated),
-            scopes=response.scopes,
-            at=asked_at,
-        )
-
     def _opens(self, record: TokenRecord) -> bool:
         try:
             self._sealer.open_refresh_token(record)
@@ -349,7 +329,3 @@ class TokenManager:
             yield
         except ImapOAuthError as error:
             raise error.located(conn_id=self._conn_id) from error.__cause__
-
-
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())

@@ -10,6 +10,7 @@ one has superseded, never does. So applying an old configuration again cannot ki
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,11 @@ _RECORD_ACCESS_PURPOSE = "access token of a token record"
 def fingerprint(secret: str) -> str:
     """Tell tokens apart without keeping them: 32 hexadecimal digits."""
     return hashlib.sha256(b"airflow-imap-oauth token v1\0" + secret.encode()).hexdigest()[:32]
+
+
+def same_token(one: str, other: str) -> bool:
+    """Compare two secrets in a time that does not depend on where they differ."""
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def granted_refresh_token(response: TokenResponse) -> str:

@@ -73,6 +73,26 @@ def renewed(
     )
 
 
+def faulted(
+    record: TokenRecord, error: ImapOAuthError, *, refresh_token: str | None, at: datetime
+) -> TokenRecord:
+    """
+    Take the refresh token of an answer that is refused otherwise.
+
+    :param refresh_token: The new one, sealed; None where the old one stays in force.
+    """
+    if refresh_token is None:
+        return failed(record, error, at=at)
+    return replace(
+        record,
+        generation=record.generation + 1,
+        refresh_token=refresh_token,
+        previous_refresh_token=record.refresh_token,
+        last_error=last_error(error, at=at),
+        in_flight_fingerprint=None,
+    )
+
+
 def refused(record: TokenRecord, error: ImapOAuthError, *, at: datetime) -> TokenRecord:
     """Mark that somebody must authorize again. The refresh token stays: an error deletes none."""
     failure = last_error(error, at=at)
