@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which token responses are accepted (RFC 6749 section 5.1)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_imap_oauth.exceptions import (
+    ClientRejectedError,
+    OAuthError,
+    TokenResponseError,
+    TransientOAuthError,
+)
+from airflow_imap_oauth.oauth.http import HttpAnswer
+from airflow_imap_oauth.oauth.profiles import get_profile
+from airflow_imap_oauth.oauth.responses import TokenResponse
+from airflow_imap_oauth.oauth.settings import Endpoints, OAuthSettings
+from airflow_imap_oauth.oauth.validation import (
+    DEFAULT_LIFETIME_SECONDS,
+    MAX_LIFETIME_SECONDS,
+    read_token_answer,
+)
+
+OUTLOOK = "https://outlook.office.com/IMAP.AccessAsUser.All"
+SETTINGS = OAuthSettings(
+    conn_id="mail",
+    profile=get_profile("custom"),
+    client_id="client",
+    endpoints=Endpoints(),
+    scopes=("imap",),
+    login="ada@example.test",
+)
+
+
+def read_text(text: str, *, status: int = 200, settings: OAuthSettings = SETTINGS) -> TokenResponse:
+    answer = HttpAnswer(status_code=status, headers={}, text=text)
+    return read_token_answer(answer, settings, step="token request", grant="refresh_token")
+
+
+def read(settings: OAuthSettings = SETTINGS, **members: Any) -> TokenResponse:
+    payload = {"access_token": "at", "token_type": "Bearer", **members}
+    return read_text(json.dumps(payload), settings=settings)
+
+
+@pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER"])
+def test_rfc6749_5_1_token_type_is_case_insensitive(token_type: str) -> None:
+    """Bearer is accepted in any case."""
+    assert read(token_type=token_type).access_token == "at"
+
+
+@pytest.mark.parametrize("token_type", ["mac", "DPoP", "", None, 1, ["Bearer"]])
+def test_rfc6749_7_1_unknown_token_type_is_refused(token_type: object) -> None:
+    """A token of another type must not be used."""
+    with pytest.raises(TokenResponseError, match="Bearer"):
+        read(token_type=token_type)
+
+
+@pytest.mark.parametrize("token", ["", None, 7, "a b", "a\r\nb", "a\x01b", "é", {}])
+def test_unusable_access_token_is_refused(token: object) -> None:
+    """A token that would break out of its IMAP command, or is none, is refused."""
+    with pytest.raises(TokenResponseError, match="access token"):
+        read(access_token=token)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(3599, 3599), ("3599", 3599), (3599.9, 3599), (" 60 ", 60), (1, 1), (86400, 86400)],
+)
+def test_lifetime_may_be_a_number_or_a_string(value: object, seconds: int) -> None:
+    """expires_in is read as a number or a numeric string."""
+    assert read(expires_in=value).expires_in_seconds == seconds
+
+
+@pytest.mark.parametrize("value", [None, "", "soon", True, [], {}, "nan", "inf", 10**400])
+def test_unreadable_lifetime_is_taken_as_short(value: object) -> None:
+    """Without a readable expires_in a short life is assumed."""
+    assert read(expires_in=value).expires_in_seconds == DEFAULT_LIFETIME_SECONDS
+
+
+def test_missing_lifetime_is_taken_as_short() -> None:
+    """Without expires_in a short life is assumed."""
+    assert read().expires_in_seconds == DEFAULT_LIFETIME_SECONDS
+
+
+@pytest.mark.parametrize("value", [0, -1, "-3600", 0.5])
+def test_dead_on_arrival_is_refused(value: object) -> None:
+    """A token that expired before it came is refused."""
+    with pytest.raises(TokenResponseError, match="expired before"):
+        read(expires_in=value)
+
+
+@pytest.mark.parametrize("value", [86401, 31_536_000, 10**300])
+def test_absurd_lifetime_is_clamped_with_a_reason(
+    value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A life of years is believed for a day, and the log says so."""
+    with caplog.at_level("INFO"):
+        response = read(expires_in=value)
+    assert response.expires_in_seconds == MAX_LIFETIME_SECONDS
+    assert "longer than 86400 seconds" in caplog.text
+
+
+def test_scopes_are_split() -> None:
+    """Granted scopes come as a tuple."""
+    assert read(scope="imap  openid imap").scopes == ("imap", "openid")
+
+
+@pytest.mark.parametrize("scope", [None, "", 7])
+def test_rfc6749_5_1_absent_scope_means_as_requested(scope: object) -> None:
+    """Without scope the granted scopes are the requested ones."""
+    assert not read(scope=scope).scopes
+
+
+def test_missing_scope_is_refused_by_name() -> None:
+    """Partial consent is refused, naming what is missing and what to do."""
+    with pytest.raises(ClientRejectedError, match="scope imap") as caught:
+        read(scope="openid")
+    assert "airflow imap-oauth login mail" in caught.value.hint
+
+
+def test_rfc6749_3_3_scopes_are_case_sensitive() -> None:
+    """A scope in other case is another scope."""
+    with pytest.raises(ClientRejectedError):
+        read(scope="IMAP")
+
+
+@pytest.mark.parametrize(
+    "granted",
+    [
+        OUTLOOK,
+        "https://outlook.office365.com/IMAP.AccessAsUser.All",
+        "https://outlook.office.com//IMAP.AccessAsUser.All",
+        "00000002-0000-0ff1-ce00-000000000000/IMAP.AccessAsUser.All",
+        "IMAP.AccessAsUser.All",
+    ],
+)
+def test_prefix_forms_of_microsoft_are_one_scope(granted: str) -> None:
+    """Entra may name the granted permission by another resource URI, or bare."""
+    settings = replace(SETTINGS, scopes=(OUTLOOK,))
+    assert read(settings, scope=f"openid {granted}").access_token == "at"
+
+
+@pytest.mark.parametrize(
+    "granted",
+    [
+        "https://outlook.office.com/POP.AccessAsUser.All",
+        "https://outlook.office.com/imap.accessasuser.all",
+        "https://evil.example/?https://outlook.office.com/IMAP.AccessAsUser.All",
+        "https://graph.microsoft.com/IMAP.AccessAsUser.All",
+    ],
+)
+def test_other_permissions_of_microsoft_are_not_it(granted: str) -> None:
+    """Only the prefixes of Exchange Online are interchangeable."""
+    with pytest.raises(ClientRejectedError):
+        read(replace(SETTINGS, scopes=(OUTLOOK,)), scope=granted)
+
+
+def test_identity_scopes_need_not_be_granted_by_name() -> None:
+    """A server that does not repeat openid and offline_access granted enough."""
+    settings = replace(SETTINGS, scopes=("imap", "openid", "offline_access"))
+    assert read(settings, scope="imap").access_token == "at"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "<html></html>", '{"access_token": "a"', "[]", '"x"', "null", "[" * 100_000, "\x00"],
+)
+def test_what_is_no_json_object_is_transient(text: str) -> None:
+    """An answer that is no JSON object comes from something in between."""
+    with pytest.raises(TransientOAuthError, match="not the JSON"):
+        read_text(text)
+
+
+def test_answer_without_token_and_error_is_refused() -> None:
+    """An empty object is a token response that lacks all."""
+    with pytest.raises(TokenResponseError):
+        read_text("{}")
+
+
+def test_empty_error_besides_a_token_is_no_error() -> None:
+    """Some servers send an empty error with every success."""
+    assert read(error="").access_token == "at"
+
+
+def test_unknown_members_are_ignored() -> None:
+    """RFC 6749 section 5.1: unrecognized members must be ignored."""
+    assert read(surprise={"a": [1]}).access_token == "at"
+
+
+def test_token_under_an_error_status_is_not_used() -> None:
+    """A body that looks like success under status 400 is an error."""
+    with pytest.raises(OAuthError):
+        read_text('{"access_token": "at", "token_type": "Bearer"}', status=400)
+
+
+def test_token_response_shows_no_secret() -> None:
+    """The representation of a response holds neither token."""
+    response = read(access_token="secret-at", refresh_token="secret-rt")
+    assert "secret" not in repr(response)
+    assert response.refresh_token == "secret-rt"
