@@ -16,13 +16,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,6 +227,15 @@ class AirflowStack:
             tries={row["task_id"]: row["try_number"] for row in rows},
         )
 
+    def wait_for_task(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Wait until a task is in a state."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self._wait(
+            lambda: self.api("GET", path).json().get("state") == state,
+            timeout_seconds=90,
+            what=f"{state} of {task_id}",
+        )
+
     def xcom(self, run: DagRun, task_id: str, key: str = "return_value") -> Any:
         """Return a value that a task left in XCom."""
         path = (
@@ -267,3 +277,35 @@ def _as_environment(options: Mapping[str, str]) -> dict[str, str]:
         "AIRFLOW__{}__{}".format(*(part.upper() for part in name.split(".", 1))): value
         for name, value in options.items()
     }
+
+
+def sign_in(
+    airflow: AirflowStack, conn_id: str, consent: Callable[[str], str]
+) -> subprocess.CompletedProcess[str]:
+    """
+    Run ``airflow imap-oauth login CONN_ID --no-browser`` as a person would.
+
+    :param consent: Opens the address that the command prints, agrees, and returns the address that
+        the browser ends at.
+    """
+    command = [sys.executable, "-m", "airflow", "imap-oauth", "login", conn_id, "--no-browser"]
+    process = subprocess.Popen(
+        command,
+        env=airflow.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        printed = []
+        for line in process.stdout:
+            printed.append(line)
+            if found := re.search(r"https://\S+", line):
+                process.stdin.write(consent(found.group()) + "\n")
+                process.stdin.close()
+                break
+        printed.append(process.stdout.read())
+    return subprocess.CompletedProcess(command, process.returncode, "".join(printed), "")
