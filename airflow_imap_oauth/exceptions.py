@@ -233,7 +233,16 @@ class EtlError(ImapOAuthError):
 
 
 class DestinationError(EtlError):
-    """The destination cannot be written or read. Nothing is lost; a retry may help."""
+    """The destination cannot be written or read. Nothing is lost. A retry cannot help."""
+
+    default_hint = "Check that the destination exists and that the worker may write to it."
+
+
+class DestinationUnavailableError(DestinationError):
+    """The destination is out of order for now. What is committed stays. A retry helps."""
+
+    retry_helps = True
+    default_hint = "What was committed is safe: a retry goes on from there."
 
 
 class LedgerError(EtlError):
