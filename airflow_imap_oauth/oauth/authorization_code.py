@@ -70,7 +70,7 @@ class PendingAuthorization:
     client_id: str
     endpoints: Endpoints
     started_at: datetime
-    _unused: Lock = field(default_factory=Lock, repr=False, compare=False)
+    _unused: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def use(self) -> None:
         """
