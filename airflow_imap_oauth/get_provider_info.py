@@ -107,7 +107,7 @@ def _sign_in_fields() -> dict[str, Any]:
 
 
 def _endpoint_fields() -> dict[str, Any]:
-    seconds = {"kind": "integer", "minimum": 1, "maximum": 600}
+    seconds: dict[str, Any] = {"kind": "integer", "minimum": 1, "maximum": 600}
     return {
         "issuer": _field(
             _ENDPOINTS,
@@ -236,8 +236,9 @@ def _options() -> dict[str, Any]:
         "lock_folder": _option(
             "string",
             "",
-            "Folder of the lock files by which the processes of a host take turns at renewing. "
-            "Empty: ``imap_oauth/locks`` in Airflow's home.",
+            "Folder of the lock files by which the processes of a host take turns at renewing; a "
+            "local one, the same for all components on a host. Empty: one of the user's own in the "
+            "system's temporary folder.",
             example="/run/airflow/imap-oauth",
         ),
         "renew_before_seconds": _option(

@@ -17,14 +17,16 @@ from airflow.cli.cli_config import (
     lazy_load_command,
 )
 
-_CONN_ID = Arg(("conn_id",), help="The id of an imap_oauth connection.")
-_NO_BROWSER = Arg(
+_CONN_ID = Arg(  # type: ignore[no-untyped-call]
+    ("conn_id",), help="The id of an imap_oauth connection."
+)
+_NO_BROWSER = Arg(  # type: ignore[no-untyped-call]
     ("--no-browser",),
     action="store_true",
     help="Open no browser and listen on no port: print the address to open anywhere, and read "
     "the address that the browser shows after the sign-in.",
 )
-_REDIRECT_PORT = Arg(
+_REDIRECT_PORT = Arg(  # type: ignore[no-untyped-call]
     ("--redirect-port",),
     type=int,
     default=0,

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow.configuration import conf
+from airflow.configuration import AIRFLOW_HOME, conf
 
 from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.get_provider_info import get_provider_info
+from airflow_imap_oauth.tokens.locks import default_lock_folder
 
 SECTION = "imap_oauth"
 
@@ -46,21 +46,16 @@ def read_options() -> PackageOptions:
     :raises ConfigurationError: If a value is not of its type; names the option. A retry cannot
         help.
     """
-    home = _airflow_home() / "imap_oauth"
     return PackageOptions(
         token_store=_text("token_store"),
         token_keys=_split(_text("token_keys")),
         fernet_keys=_split(_clean(conf.get("core", "fernet_key", fallback=""))),
-        file_folder=_folder("file_folder", home / "tokens"),
+        file_folder=_folder("file_folder", Path(AIRFLOW_HOME) / "imap_oauth" / "tokens"),
         file_folder_shared=_boolean("file_folder_shared"),
-        lock_folder=_folder("lock_folder", home / "locks"),
+        lock_folder=_folder("lock_folder", default_lock_folder()),
         renew_before_seconds=_seconds("renew_before_seconds"),
         allow_loopback_http=_boolean("allow_loopback_http"),
     )
-
-
-def _airflow_home() -> Path:
-    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser().absolute()
 
 
 def _default(option: str) -> str:

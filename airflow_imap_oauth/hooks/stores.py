@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from airflow.configuration import conf
 
 from airflow_imap_oauth.exceptions import ConfigurationError
@@ -24,23 +26,25 @@ def token_store(options: PackageOptions) -> TokenStore:
     :raises ConfigurationError: If there is none of that name, or if it cannot work with the
         configured executors. A retry cannot help.
     """
-    if options.token_store == "variable":
+    name = options.token_store
+    if name == "variable":
         return VariableTokenStore()
-    if options.token_store == "file":
+    if name == "file":
         if not options.file_folder_shared:
             _refuse_other_hosts()
         return FileTokenStore(options.file_folder)
-    return load_store(options.token_store)
+    return load_store(name)
 
 
 def _refuse_other_hosts() -> None:
-    for entry in conf.get("core", "executor", fallback="LocalExecutor").split(","):
-        # alias:path.to.Class, team=Class; only the class's own name counts.
-        name = entry.strip().rstrip(":;").rpartition("=")[2].rpartition(":")[2].rpartition(".")[2]
+    configured = conf.get("core", "executor", fallback="LocalExecutor") or ""
+    for entry in re.split("[,;]", configured):
+        # An entry reads [team=][alias:][package.module.]Class; only the class's own name counts.
+        name = re.split("[=:.]", entry)[-1].strip()
         if name and name not in _LOCAL_EXECUTORS:
             raise ConfigurationError(
-                f"The token store 'file' keeps tokens on one host, but {name} runs tasks on others.",
-                hint="Set [imap_oauth] token_store to variable; or, where file_folder is one folder "
-                "shared by all hosts, set file_folder_shared to True.",
+                f"The token store 'file' is for one host, but {name} runs tasks on others.",
+                hint="Set [imap_oauth] token_store to variable; or, where file_folder is one "
+                "folder shared by all hosts, set file_folder_shared to True.",
                 step="token store",
             )

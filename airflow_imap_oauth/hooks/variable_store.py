@@ -62,8 +62,7 @@ class VariableTokenStore:
 
         :raises TokenStoreError: If it cannot be read; a retry helps.
         """
-        read = _read_by_supervisor if _in_task_context() else _read_from_database
-        return _guarded(conn_id, "read", lambda: read(variable_key(conn_id)))
+        return _guarded(conn_id, "read", lambda: read_variable(variable_key(conn_id)))
 
     def save(self, conn_id: str, text: str) -> None:
         """
@@ -85,6 +84,15 @@ class VariableTokenStore:
         :raises TokenStoreError: If the store does not answer; a retry helps.
         """
         _guarded(conn_id, "deleted", lambda: _variable_class().delete(variable_key(conn_id)))
+
+
+def read_variable(key: str) -> str | None:
+    """
+    Return the value of a Variable, None only where there is none for sure.
+
+    :raises TokenStoreError: If that cannot be told; a retry helps. Errors of the database rise.
+    """
+    return _read_by_supervisor(key) if _in_task_context() else _read_from_database(key)
 
 
 def _guarded(conn_id: str, verb: str, call: Callable[[], _T]) -> _T:

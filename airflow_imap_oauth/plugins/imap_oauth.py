@@ -36,7 +36,8 @@ class LazyApp:
         if self._app is None:
             with self._lock:
                 if self._app is None:
-                    from airflow_imap_oauth.ui.app import create_app
+                    # Only the API server pays for it, and only once somebody looks.
+                    from airflow_imap_oauth.ui.app import create_app  # noqa: PLC0415
 
                     self._app = create_app()
         await self._app(scope, receive, send)
@@ -55,9 +56,7 @@ class ImapOAuthPlugin(AirflowPlugin):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fastapi_apps = [
-            {"app": LazyApp(), "url_prefix": URL_PREFIX, "name": "IMAP mailboxes"}
-        ]
+        self.fastapi_apps = [{"app": LazyApp(), "url_prefix": URL_PREFIX, "name": "IMAP mailboxes"}]
         self.external_views = [
             {
                 "name": "IMAP mailboxes",
