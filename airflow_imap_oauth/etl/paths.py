@@ -99,11 +99,14 @@ class Destination:
             self.store.remove(name)
 
 
-def open_destination(path: DestinationPath | os.PathLike[str]) -> Destination:
+def open_destination(
+    path: DestinationPath | os.PathLike[str], *, read_only: bool = False
+) -> Destination:
     """
     Open a destination; the first time, prove that it can hold a ledger and mark it.
 
     :param path: Need not exist yet.
+    :param read_only: Write nothing: for those who only look into the ledger.
     :raises ConfigurationError: The path is relative. A retry cannot help.
     :raises DestinationError: It cannot be read, written, or created in exclusively. A retry cannot
         help, except with :class:`~airflow_imap_oauth.exceptions.DestinationUnavailableError`.
@@ -114,6 +117,8 @@ def open_destination(path: DestinationPath | os.PathLike[str]) -> Destination:
     destination = Destination(store=store, shown=shown)
     marker = store.read(MARKER)
     known = marker and load(marker, MARKER, _SCHEMA).optional_text("store")
+    if read_only:
+        return destination
     if marker is None or not store.uniform or known != store.kind:
         destination.verify_exclusive()
     if marker is None:
