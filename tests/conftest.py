@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import airflow_home
 from tests.servers.dovecot import Dovecot, dovecot_available
 
 if TYPE_CHECKING:
@@ -111,3 +112,9 @@ def _fresh_servers(request: pytest.FixtureRequest) -> None:
 def imap_login() -> Callable[[], str]:
     """Give a function that returns a new account's name at every call."""
     return lambda: f"user-{secrets.token_hex(5)}@example.test"
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Make the metadata database of this test run's own Airflow."""
+    airflow_home.make_database()

@@ -9,6 +9,8 @@ import sys
 
 from airflow.sdk.log import mask_secret
 
+from airflow_imap_oauth.imap.sasl import SASL_NAMES, initial_response
+
 
 def mask(secret: str | None) -> None:
     """
@@ -29,12 +31,10 @@ def mask_access_token(token: str, *, user: str, host: str, port: int) -> None:
     """
     Mask an access token, and the encoded forms in which it goes over the wire.
 
-    The masker knows texts, not encodings, so the base64 of both SASL mechanisms (RFC 7628
-    section 3.1; XOAUTH2) is masked besides.
+    The masker knows texts, not encodings, so what both SASL mechanisms make of it is masked
+    besides.
     """
     mask(token)
-    for message in (
-        f"user={user}\x01auth=Bearer {token}\x01\x01",
-        f"n,a={user},\x01host={host}\x01port={port}\x01auth=Bearer {token}\x01\x01",
-    ):
-        mask(base64.b64encode(message.encode()).decode())
+    for mechanism in SASL_NAMES:
+        message = initial_response(mechanism, user=user, access_token=token, host=host, port=port)
+        mask(base64.b64encode(message).decode())

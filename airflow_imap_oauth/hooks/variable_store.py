@@ -17,8 +17,9 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from airflow_imap_oauth.exceptions import TokenStoreError
 
@@ -30,8 +31,6 @@ _MAX_READABLE_LENGTH = 100
 # gives a meaning to, because the Task SDK puts the key there as it is.
 _PLAIN = re.compile(r"[a-z0-9_.-]+")
 _NOT_PLAIN = re.compile(r"[^a-z0-9_.-]")
-
-_T = TypeVar("_T")
 
 
 def variable_key(conn_id: str) -> str:
@@ -62,7 +61,10 @@ class VariableTokenStore:
 
         :raises TokenStoreError: If it cannot be read; a retry helps.
         """
-        return _guarded(conn_id, "read", lambda: read_variable(variable_key(conn_id)))
+        try:
+            return read_variable(variable_key(conn_id))
+        except TokenStoreError as error:
+            raise error.located(conn_id=conn_id) from None
 
     def save(self, conn_id: str, text: str) -> None:
         """
@@ -70,12 +72,10 @@ class VariableTokenStore:
 
         :raises TokenStoreError: If it cannot be written; a retry helps.
         """
+        key = variable_key(conn_id)
         description = f"Sealed tokens of connection {conn_id}; renewed by airflow-imap-oauth."
-        _guarded(
-            conn_id,
-            "written",
-            lambda: _variable_class().set(variable_key(conn_id), text, description=description),
-        )
+        with _guarded(key, "written", conn_id):
+            _variable_class().set(key, text, description=description)
 
     def delete(self, conn_id: str) -> None:
         """
@@ -83,28 +83,33 @@ class VariableTokenStore:
 
         :raises TokenStoreError: If the store does not answer; a retry helps.
         """
-        _guarded(conn_id, "deleted", lambda: _variable_class().delete(variable_key(conn_id)))
+        key = variable_key(conn_id)
+        with _guarded(key, "deleted", conn_id):
+            _variable_class().delete(key)
 
 
 def read_variable(key: str) -> str | None:
     """
     Return the value of a Variable, None only where there is none for sure.
 
-    :raises TokenStoreError: If that cannot be told; a retry helps. Errors of the database rise.
+    Secrets backends are not asked: what is read here was written here.
+
+    :raises TokenStoreError: If that cannot be told; a retry helps.
     """
-    return _read_by_supervisor(key) if _in_task_context() else _read_from_database(key)
+    with _guarded(key, "read"):
+        return _read_by_supervisor(key) if _in_task_context() else _read_from_database(key)
 
 
-def _guarded(conn_id: str, verb: str, call: Callable[[], _T]) -> _T:
+@contextmanager
+def _guarded(key: str, verb: str, conn_id: str | None = None) -> Iterator[None]:
     try:
-        return call()
+        yield
     except TokenStoreError as error:
         raise error.located(conn_id=conn_id, step="token store") from None
     except Exception as error:  # noqa: BLE001  # database, HTTP and IPC errors, of many libraries
         # Not chained: the messages of some of them quote what was to be written.
-        name = type(error).__name__
         raise TokenStoreError(
-            f"The Variable '{variable_key(conn_id)}' could not be {verb} ({name}).",
+            f"The Variable '{key}' could not be {verb} ({type(error).__name__}).",
             hint="Check Airflow's database, or the API server, and the log for the cause.",
             conn_id=conn_id,
             step="token store",

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Read and write connections in Airflow's database.
+
+Nothing is overwritten that somebody else has changed meanwhile: a row is written only if its
+ciphertexts are still those that were read. Airflow's encryption never gives the same ciphertext
+twice, so they serve as version numbers; row locks would not, because SQLite has none.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.configuration import ensure_secrets_loaded
+from airflow.models.connection import Connection
+from airflow.models.log import Log
+from airflow.secrets.metastore import MetastoreBackend
+from airflow.utils.session import create_session
+from sqlalchemy import select, update
+
+from airflow_imap_oauth.exceptions import AuthorizationFlowError, ConfigurationError
+
+_MAX_ATTEMPTS = 5
+_STEP = "saving the connection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSecrets:
+    """
+    What an authorization writes into a connection.
+
+    :param password: The sealed refresh token.
+    :param client_secret: Sealed; None leaves what is there.
+    """
+
+    password: str
+    client_secret: str | None = None
+
+
+def load(conn_id: str) -> Connection:
+    """
+    Return a connection that is kept in the database, detached.
+
+    :raises ConfigurationError: If there is none, or if environment variables or a secrets backend
+        define one of that id, which would hide whatever is written.
+    """
+    for backend in ensure_secrets_loaded():
+        if not isinstance(backend, MetastoreBackend) and backend.get_connection(conn_id):
+            raise ConfigurationError(
+                f"It is defined by {type(backend).__name__}, which Airflow cannot write.",
+                hint="Keep it in Airflow's database to authorize it here, or put a refresh token "
+                "into its password where it is defined.",
+                conn_id=conn_id,
+            )
+    with create_session() as session:
+        connection = _find(session, conn_id)
+        session.expunge(connection)
+    return connection
+
+
+def save(
+    conn_id: str,
+    decide: Callable[[Connection], NewSecrets],
+    *,
+    event: str,
+    details: dict[str, str],
+) -> None:
+    """
+    Write secrets into a connection, together with an audit row.
+
+    :param decide: Is given the row as it is now and returns what to write into it, or raises if
+        the row no longer allows it. It is asked again if somebody else wrote the row meanwhile.
+    :param event: Of the audit row.
+    :param details: For people, without secrets.
+    :raises AuthorizationFlowError: If the row keeps changing. Start again.
+    """
+    for _ in range(_MAX_ATTEMPTS):
+        with create_session() as session:
+            row = _find(session, conn_id)
+            new = decide(row)
+            if _written(session, row, new):
+                session.add(
+                    Log(
+                        event=event,
+                        owner=getpass.getuser(),
+                        extra=json.dumps({"connection": conn_id, **details}),
+                    )
+                )
+                return
+    raise AuthorizationFlowError(
+        "Others kept changing the connection, so nothing was saved.", conn_id=conn_id, step=_STEP
+    )
+
+
+def _find(session: Any, conn_id: str) -> Connection:
+    connection = session.scalar(select(Connection).where(Connection.conn_id == conn_id))
+    if connection is None:
+        raise ConfigurationError(
+            "There is no such connection.",
+            hint="Add it in Airflow under Admin, Connections, or with airflow connections add.",
+            conn_id=conn_id,
+        )
+    found: Connection = connection
+    return found
+
+
+def _written(session: Any, row: Connection, new: NewSecrets) -> bool:
+    cipher = Connection(conn_id=row.conn_id, conn_type=row.conn_type)
+    cipher.set_password(new.password)
+    values: dict[Any, Any] = {
+        Connection._password: cipher._password,  # noqa: SLF001  # the ciphertext
+        Connection.is_encrypted: cipher.is_encrypted,
+    }
+    if new.client_secret is not None:
+        extra = {**json.loads(row.extra or "{}"), "client_secret": new.client_secret}
+        cipher.set_extra(json.dumps(extra))
+        values[Connection._extra] = cipher._extra  # noqa: SLF001  # as above
+        values[Connection.is_extra_encrypted] = cipher.is_extra_encrypted
+    columns = (
+        Connection._password,  # noqa: SLF001  # as above
+        Connection._extra,  # noqa: SLF001  # as above
+        Connection.conn_type,
+        Connection.host,
+        Connection.port,
+        Connection.login,
+    )
+    unchanged = (column.is_not_distinct_from(getattr(row, column.key)) for column in columns)
+    result = session.execute(
+        update(Connection)
+        .where(Connection.id == row.id, *unchanged)
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(result.rowcount == 1)
