@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""What secrets are bound to."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_imap_oauth.oauth.settings import Endpoints
+from airflow_imap_oauth.tokens.binding import binding
+from tests.tokens.support import settings
+
+
+def _bound(**endpoints: str) -> dict[str, str]:
+    return binding(settings(endpoints=Endpoints(**endpoints)), "IMAP.Example.COM")
+
+
+def test_every_place_that_receives_a_secret_is_bound() -> None:
+    """Issuer, token and revocation endpoint, IMAP host and client id are bound."""
+    bound = _bound(
+        issuer="https://login.example.com",
+        token_url="https://login.example.com/token",
+        revoke_url="https://login.example.com/revoke",
+        authorize_url="https://login.example.com/authorize",
+    )
+    assert bound == {
+        "client_id": "app",
+        "imap_host": "imap.example.com",
+        "issuer": "https://login.example.com",
+        "token_url": "https://login.example.com/token",
+        "revoke_url": "https://login.example.com/revoke",
+    }
+
+
+def test_with_discovery_the_issuer_stands_for_the_endpoints() -> None:
+    """Where only the issuer is configured, only the issuer is bound."""
+    assert set(_bound(issuer="https://login.example.com")) == {"client_id", "imap_host", "issuer"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://LOGIN.example.com/Token", "https://login.example.com/Token"),
+        ("HTTPS://login.example.com/Token", "https://login.example.com/Token"),
+        ("https://login.example.com:443/Token", "https://login.example.com/Token"),
+        ("https://[2001:DB8::1]:443/", "https://[2001:db8::1]/"),
+    ],
+)
+def test_spellings_of_one_server_are_one(one: str, other: str) -> None:
+    """A spelling that no client can take for another server changes nothing."""
+    assert _bound(token_url=one) == _bound(token_url=other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://login.example.com/token", "https://login.example.com/Token"),
+        ("https://login.example.com/token", "http://login.example.com/token"),
+        ("https://login.example.com/token", "https://login.example.com:8443/token"),
+        ("https://login.example.com/token", "https://login.example.com/token?x"),
+        ("https://login.example.com/token", "https://login.example.com@evil.example/token"),
+        ("https://login.example.com/token", "https://login.example.com\\@evil.example/token"),
+        ("https://login.example.com/token", "https://login.example.com\t/token"),
+        ("https://login.example.com/token", "https://login.example.com.evil.example/token"),
+        ("https://kelvin.example/token", "https://\u212aelvin.example/token"),
+        ("https://login.example.com/token", "https://login.example.com:no/token"),
+    ],
+)
+def test_what_may_be_another_server_is_another(one: str, other: str) -> None:
+    """Anything that a client might understand as another place is another binding."""
+    assert _bound(token_url=one) != _bound(token_url=other)
