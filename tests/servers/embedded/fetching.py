@@ -84,14 +84,13 @@ def write_item(item: Item, message: Message) -> bytes:
     """Return an item of a message: name and value."""
     if item.section is None:
         return item.name.encode() + b" " + _WRITERS[item.name](message)
-    data = resolve(message.node, item.section)
+    # A part that is not there is empty, as with Dovecot; in a literal, 0x80 stands for NUL.
+    data = (resolve(message.node, item.section) or b"").replace(b"\0", b"\x80")
     label = item.name if item.name != "BODY" else f"BODY[{item.section}]"
     if item.partial is not None:
         offset, length = item.partial
         label += f"<{offset}>"
-        data = data[offset : offset + length] if data is not None else None
-    if data is None:
-        return label.encode() + b" NIL"
+        data = data[offset : offset + length]
     return label.encode() + b" {%d}\r\n" % len(data) + data
 
 

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 #: Nesting below this depth is one opaque part, as in Dovecot's defaults.
-MAX_DEPTH = 100
+MAX_DEPTH = 99
 
 _TOKEN = rb"[^\s()<>@,;:\\\"/\[\]?=]+"
 _TYPE = re.compile(rb"\s*(" + _TOKEN + rb")\s*/\s*(" + _TOKEN + rb")")
 _PARAMETER = re.compile(
-    rb";\s*([^\s()<>@,;:\\\"/\[\]?=]+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"?|([^\s;\"]*))", re.DOTALL
+    rb";\s*(" + _TOKEN + rb")\s*=\s*"
+    rb"(?:\"((?:[^\"\\]|\\.)*)\"|([^\s()<>@,;:\\\"/\[\]?=]*)(?!\"))",
+    re.DOTALL,
 )
 _CONTINUED = re.compile(rb"(?P<name>[^*]+)\*(?P<index>\d{1,3})(?P<extended>\*?)")
 _COMMENT = re.compile(rb"\([^()]*\)")
@@ -113,8 +115,8 @@ def unfold(value: bytes) -> bytes:
 
 
 def canonical(raw: bytes) -> bytes:
-    """Make of a message what IMAP can carry: CRLF line ends, and 0x80 for each NUL."""
-    return re.sub(rb"(?<!\r)\n", b"\r\n", raw).replace(b"\0", b"\x80")
+    """Give a message CRLF line ends, as it has them on the wire."""
+    return re.sub(rb"(?<!\r)\n", b"\r\n", raw)
 
 
 def parse(raw: bytes) -> Node:
@@ -129,10 +131,9 @@ def _parse(raw: bytes, start: int, end: int, *, default: ContentType, depth: int
     node_type = content_type or default
     children: tuple[Node, ...] = ()
     if depth < MAX_DEPTH:
-        if node_type.is_a("multipart"):
-            children = _parse_parts(raw, body_start, end, node_type, depth=depth)
-        elif node_type.is_a("message", "rfc822"):
-            children = (_parse(raw, body_start, end, default=TEXT_PLAIN, depth=depth + 1),)
+        children = _parse_children(raw, body_start, end, node_type, depth=depth)
+    elif node_type.is_a("multipart") or node_type.is_a("message", "rfc822"):
+        node_type = ContentType(b"application", b"octet-stream", node_type.parameters)
     return Node(
         raw=raw,
         header_start=start,
@@ -143,6 +144,16 @@ def _parse(raw: bytes, start: int, end: int, *, default: ContentType, depth: int
         declared=content_type is not None,
         children=children,
     )
+
+
+def _parse_children(
+    raw: bytes, start: int, end: int, content_type: ContentType, *, depth: int
+) -> tuple[Node, ...]:
+    if content_type.is_a("multipart"):
+        return _parse_parts(raw, start, end, content_type, depth=depth)
+    if content_type.is_a("message", "rfc822"):
+        return (_parse(raw, start, end, default=TEXT_PLAIN, depth=depth + 1),)
+    return ()
 
 
 def _last(fields: tuple[HeaderField, ...], name: bytes) -> bytes | None:
@@ -207,7 +218,14 @@ def parse_content_type(value: bytes) -> ContentType | None:
     match = _TYPE.match(_without_comments(value))
     if match is None:
         return None
-    return ContentType(match[1], match[2], parse_parameters(value))
+    content_type = ContentType(match[1], match[2], parse_parameters(value))
+    if content_type.is_a("text") and not any(
+        name.lower() in (b"charset", b"charset*") for name, _ in content_type.parameters
+    ):
+        # Said out loud, as Dovecot does (RFC 2046 section 4.1.2).
+        parameters = (*content_type.parameters, (b"charset", b"us-ascii"))
+        return ContentType(content_type.maintype, content_type.subtype, parameters)
+    return content_type
 
 
 def parse_parameters(value: bytes) -> tuple[tuple[bytes, bytes], ...]:

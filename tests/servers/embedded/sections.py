@@ -101,4 +101,6 @@ def _fields(node: Node, section: Section) -> bytes:
         for one in node.fields
         if (one.name.lower() in names) is wanted
     )
-    return b"".join(kept) + b"\r\n"
+    # What is left of a header that never ended does not end either, as with Dovecot.
+    ended = wanted or node.header.endswith((b"\n\r\n", b"\n\n")) or node.header == b"\r\n"
+    return b"".join(kept) + (b"\r\n" if ended else b"")

@@ -18,6 +18,7 @@ def nstring(value: bytes | None) -> bytes:
     """Write a string: quoted where it may be, else a literal; None is NIL."""
     if value is None:
         return b"NIL"
+    value = value.replace(b"\0", b"\xef\xbf\xbd")  # no string may hold NUL: U+FFFD, as Dovecot does
     if len(value) <= 1024 and _QUOTABLE.fullmatch(value):
         return b'"' + re.sub(rb"([\\\"])", rb"\\\1", value) + b'"'
     return b"{%d}\r\n%b" % (len(value), value)

@@ -13,6 +13,7 @@ import unicodedata
 from tests.servers.embedded.mime import Node, unfold
 
 _WORD = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
+_GOOD_BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
 _BETWEEN_WORDS = re.compile(rb"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
 
 
@@ -68,9 +69,11 @@ def _decode_body(node: Node) -> str:
     encoding = (node.get("content-transfer-encoding") or b"").strip().lower()
     data = node.body
     if encoding == b"base64":
-        data = _from_base64(data)
+        data = _from_base64(b"".join(_GOOD_BASE64.findall(data)[:1]))
     elif encoding == b"quoted-printable":
         data = quopri.decodestring(data)
+    elif encoding not in (b"", b"7bit", b"8bit", b"binary"):
+        return ""
     return _decode(data, node.content_type.parameter("charset") or b"utf-8")
 
 
