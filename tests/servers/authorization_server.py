@@ -28,18 +28,14 @@ are unknown, repeated, empty or missing are refused with ``invalid_request``.
 
 from __future__ import annotations
 
-import argparse
-import json
 import secrets
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from tests.servers.authorization import browser, control, endpoints
 from tests.servers.authorization.dialects import (
     DIALECTS,
+    GENERIC,
     GOOGLE_IMAP_SCOPE,
     IMAP_SCOPE,
     MICROSOFT_IMAP_SCOPE,
@@ -49,6 +45,7 @@ from tests.servers.authorization.faults import Fault, FaultKind, FaultPlan
 from tests.servers.authorization.http_server import HttpsServer
 from tests.servers.authorization.messages import Answer, Request, json_answer
 from tests.servers.authorization.model import LOOPBACK_HOSTS, Client
+from tests.servers.authorization.protocol import ProtocolServer
 from tests.servers.authorization.state import State, Switches, new_family
 from tests.servers.authorization.traffic import RecordedRequest, Traffic
 from tests.servers.certificates import CertificateAuthority
@@ -224,7 +221,12 @@ class AuthorizationServer(Switches):
         """
         return browser.consent(authorize_url, login, self.ca_file, allow=allow)
 
-    def issued_secrets(self) -> set[str]:
+    def introspect(self, access_token: str) -> dict[str, object]:
+        """Return what the introspection endpoint says of a token, without a request to count."""
+        server = ProtocolServer(self._state, GENERIC)
+        return server.introspect(access_token)
+
+    def secrets_issued(self) -> set[str]:
         """Return every code, token and client secret so far: no log may hold one of them."""
         return self._state.secrets_issued()
 
@@ -312,28 +314,7 @@ class AuthorizationServer(Switches):
         return endpoints.answer(self._state, to, request), fault
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.servers.authorization_server",
-        description="A test authorization server on loopback. Prints its settings as JSON.",
-    )
-    parser.add_argument("--ca-folder", type=Path, required=True, help="made if missing")
-    parser.add_argument("--port", type=int, default=0, help="0 for any that is free")
-    parser.add_argument("--access-token-lifetime-seconds", type=int, default=3600)
-    parser.add_argument("--keep-refresh-tokens", action="store_true", help="do not rotate them")
-    chosen = parser.parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with AuthorizationServer(
-        CertificateAuthority.create(chosen.ca_folder), port=chosen.port
-    ) as own:
-        own.access_token_lifetime_seconds = chosen.access_token_lifetime_seconds
-        own.rotate_refresh_tokens = not chosen.keep_refresh_tokens
-        print(json.dumps(own.settings()), flush=True)  # noqa: T201
-        stop.wait()
-
-
 if __name__ == "__main__":
+    from tests.servers.authorization.command import main
+
     main()

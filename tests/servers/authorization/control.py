@@ -54,4 +54,4 @@ def _read(server: AuthorizationServer, name: str) -> Mapping[str, object]:
         return server.settings()
     if name == "counters":
         return server.counters()
-    return {"secrets": sorted(server.issued_secrets())}
+    return {"secrets": sorted(server.secrets_issued())}

@@ -12,6 +12,7 @@ FaultKind = Literal[
     "json_error",
     "error_200",
     "html",
+    "status",
     "truncated_json",
     "slow",
     "drip",
@@ -29,10 +30,11 @@ class Fault:
     One way to fail.
 
     :param kind: ``json_error``: an error of RFC 6749 section 5.2. ``error_200``: the same under
-        status 200. ``html``: a page of a proxy. ``truncated_json``: the connection ends amid the
-        right answer, whose request took effect. ``slow``: the right answer, late. ``drip``: the
-        right answer, byte by byte. ``reset``: the connection is reset. ``huge_body``: an endless
-        JSON document. ``redirect``: to another host. ``body``: exactly ``body``.
+        status 200. ``html``: a page of a proxy. ``status``: a status without a body.
+        ``truncated_json``: the connection ends amid the right answer, whose request took effect.
+        ``slow``: the right answer, late. ``drip``: the right answer, byte by byte. ``reset``: the
+        connection is reset. ``huge_body``: an endless JSON document. ``redirect``: to another
+        host. ``body``: exactly ``body``.
     :param status: HTTP status of the answer; None: what is usual for the kind.
     :param error: Error code of ``json_error`` and ``error_200``.
     :param members: Further members of that JSON, for example ``suberror``.

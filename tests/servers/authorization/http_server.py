@@ -206,6 +206,8 @@ def _replacement(fault: Fault) -> Answer:
     if fault.kind == "html":
         page = "<!doctype html><title>Bad gateway</title><h1>Bad gateway</h1>"
         answer = html_answer(page, fault.status or 502)
+    elif fault.kind == "status":
+        answer = Answer(status=fault.status or 503)
     elif fault.kind == "redirect":
         answer = Answer(status=fault.status or 307, headers={"Location": fault.location})
     elif fault.kind == "body":

@@ -82,6 +82,14 @@ class ProtocolServer(AuthlibServer):
             return self.handle_response(status, body, headers)
         return json_answer(self.dialect.error_body(error), status, headers)
 
+    def introspect(self, access_token: str) -> dict[str, object]:
+        """Return what is told of an access token."""
+        endpoint = self._endpoints[_Introspection.ENDPOINT_NAME][0]
+        body: dict[str, object] = endpoint.create_introspection_payload(
+            endpoint.query_token(access_token, None)
+        )
+        return body
+
     def save_token(self, token: dict[str, Any], request: OAuthRequest) -> None:
         """Issue the tokens of a token response and put them into it."""
         parent: AuthorizationCode | Token | None
