@@ -126,12 +126,27 @@ class PartRequest:
     size_hint_bytes: int | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class PartReport:
+    """
+    What was learned while a part was read; whole once its pieces are exhausted.
+
+    :param encoded_bytes: Bytes received, before decoding.
+    :param damage: What was wrong with the transfer encoding, for a human; None: nothing. The
+        pieces are what could be decoded.
+    """
+
+    encoded_bytes: int = 0
+    damage: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class FetchedPart:
     """
     One part on its way.
 
     :param request: What was asked for.
+    :param report: Filled while ``pieces`` are read.
     :param pieces: The decoded bytes in order, each piece at most a few MiB. Iterating raises
         :class:`~airflow_imap_oauth.exceptions.ImapCommandError` or
         :class:`~airflow_imap_oauth.exceptions.ImapProtocolError` when this part alone cannot be
@@ -142,6 +157,7 @@ class FetchedPart:
 
     request: PartRequest
     pieces: Iterator[bytes]
+    report: PartReport = field(default_factory=PartReport)
 
 
 class MailSession(Protocol):
@@ -164,7 +180,7 @@ class MailSession(Protocol):
         ...
 
     def examine(self, folder: str) -> FolderState:
-        """Open a folder read-only (``\\Seen`` stays as it is). Folder names are Unicode."""
+        r"""Open a folder read-only (``\Seen`` stays as it is). Folder names are Unicode."""
         ...
 
     def search(
@@ -191,13 +207,13 @@ class MailSession(Protocol):
         ...
 
     def fetch_parts(self, requests: Iterable[PartRequest]) -> Iterator[FetchedPart]:
-        """
-        Stream parts, without setting ``\\Seen``, in pieces of bounded size.
+        r"""
+        Stream parts, without setting ``\Seen``, in pieces of bounded size.
 
         Small parts are batched so that round trips do not grow with their number; large ones
         come by partial fetch. Memory does not grow with the mail. Every request is answered by
-        exactly one :class:`FetchedPart`, in any order; read its pieces before taking the next
-        (what is left of them is skipped).
+        exactly one :class:`FetchedPart`, in any order; read its pieces before taking the next:
+        what is left of them then cannot be read any more.
         """
         ...
 

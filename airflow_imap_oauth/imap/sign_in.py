@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""AUTHENTICATE with an access token, and the proof that it opened the mailbox."""
+
+from __future__ import annotations
+
+import base64
+
+from airflow_imap_oauth.exceptions import (
+    ImapCapabilityError,
+    ImapCommandError,
+    ImapProtocolError,
+)
+from airflow_imap_oauth.imap._wire import Wire
+from airflow_imap_oauth.imap.model import ImapSettings
+from airflow_imap_oauth.imap.refusals import Refusal
+from airflow_imap_oauth.imap.sasl import SASL_NAMES, OAuthSaslClient, initial_response
+from airflow_imap_oauth.imap.shown import shown
+from airflow_imap_oauth.oauth.profiles import SaslMechanism
+
+# RFC 4959 section 3: a response that would not fit the server's command line is sent on demand.
+# RFC 2683 section 3.2.1.5 promises 8,000 octets.
+_LONGEST_COMMAND_BYTES = 8000
+_TELLTALE_CHARACTERS = 16
+
+
+def sign_in(wire: Wire, settings: ImapSettings, access_token: str) -> None:
+    """
+    Sign in, and run one command: Exchange says OK to AUTHENTICATE and takes it back at the next.
+
+    :raises ImapCapabilityError: If the server offers no mechanism for tokens.
+    :raises ImapAuthenticationError: If it refuses the token; a fresh one may help.
+    :raises ImapUnavailableError: If it cannot say for now; the token is not at fault.
+    """
+    if wire.is_preauthenticated:
+        raise ImapProtocolError("The server claims a sign-in that did not happen.")
+    offered = wire.offered_before_sign_in()
+    mechanism = _choose(settings.sasl_mechanism, offered)
+    name = SASL_NAMES[mechanism]
+    raw = initial_response(
+        mechanism,
+        user=settings.user,
+        access_token=access_token,
+        host=settings.host,
+        port=settings.port,
+    )
+    encoded = base64.b64encode(raw)
+    at_once = "SASL-IR" in offered and len(encoded) < _LONGEST_COMMAND_BYTES
+    sasl = OAuthSaslClient(mechanism, raw, sent=at_once)
+    refusal = wire.authenticate(name, sasl, encoded if at_once else None)
+    # Not CAPABILITY: Exchange answers that also when the mailbox cannot be opened.
+    refusal = refusal or wire.command(b'LIST "" ""')
+    wire.take("LIST")
+    if refusal is None:
+        return
+    secrets = (access_token, encoded.decode())
+    _raise(_without(refusal, secrets), name, _challenge_without(sasl.challenge, secrets))
+
+
+def _choose(wanted: SaslMechanism | None, offered: frozenset[str]) -> SaslMechanism:
+    usable: list[SaslMechanism] = [
+        mechanism for mechanism, name in SASL_NAMES.items() if f"AUTH={name}" in offered
+    ]
+    if wanted is None and usable:
+        return usable[0]
+    if wanted in usable:
+        return wanted
+    names = sorted(word[5:] for word in offered if word.startswith("AUTH="))
+    told = shown(", ".join(names)) or "none"
+    missing = SASL_NAMES[wanted] if wanted else "OAUTHBEARER or XOAUTH2"
+    raise ImapCapabilityError(
+        f"The server does not offer {missing} (it offers: {told}).",
+        hint="Check host and port, and whether the server takes OAuth 2.0 tokens at all.",
+    )
+
+
+def _raise(refusal: Refusal, mechanism: str, challenge: dict[str, str] | None) -> None:
+    is_sign_in = challenge is not None or refusal.is_not_connected or refusal.status == "NO"
+    if is_sign_in or refusal.is_unavailable:
+        raise refusal.authentication(mechanism, challenge)
+    raise ImapCommandError(f"The server refused the sign-in ({mechanism}): {refusal.shown}")
+
+
+def _without(refusal: Refusal, secrets: tuple[str, ...]) -> Refusal:
+    """Withhold a text that repeats what was sent."""
+    if _repeats(refusal.text.decode("latin-1"), secrets):
+        return Refusal(refusal.status, b"(the text repeats the token and is withheld)")
+    return refusal
+
+
+def _challenge_without(
+    challenge: dict[str, str] | None, secrets: tuple[str, ...]
+) -> dict[str, str] | None:
+    if challenge is None:
+        return None
+    return {name: text for name, text in challenge.items() if not _repeats(text, secrets)}
+
+
+def _repeats(text: str, secrets: tuple[str, ...]) -> bool:
+    return any(
+        secret[at : at + _TELLTALE_CHARACTERS] in text
+        for secret in secrets
+        for at in range(max(len(secret) - _TELLTALE_CHARACTERS, 0) + 1)
+    )
