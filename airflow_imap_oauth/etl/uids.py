@@ -37,10 +37,11 @@ class UidSet:
         """
         ranges: list[tuple[int, int]] = []
         for item in text.split(",") if text else ():
-            first, _, last = item.partition(":")
-            if not _is_number(first) or not _is_number(last or first):
+            first, colon, last = item.partition(":")
+            last = last if colon else first
+            if not _is_number(first) or not _is_number(last):
                 raise _malformed()
-            ranges.append((int(first), int(last or first)))
+            ranges.append((int(first), int(last)))
         below = 0
         for first_uid, last_uid in ranges:
             if not below < first_uid <= last_uid <= LARGEST_UID:
