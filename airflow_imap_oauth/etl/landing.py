@@ -27,7 +27,6 @@ from airflow_imap_oauth.etl.records import (
 from airflow_imap_oauth.etl.store import Store
 from airflow_imap_oauth.exceptions import ImapCommandError, ImapProtocolError
 from airflow_imap_oauth.imap.addresses import MailAddress
-from airflow_imap_oauth.imap.decoding import Decoder, decoder_for
 from airflow_imap_oauth.imap.headers import read_headers
 from airflow_imap_oauth.imap.model import (
     FetchedPart,
@@ -156,44 +155,44 @@ class Landing:
                     uid=draft.uid, section=_WHOLE, size_hint_bytes=draft.metadata.size_bytes
                 )
             for section, part in draft.wanted.items():
-                yield PartRequest(uid=draft.uid, section=section, size_hint_bytes=part.size_bytes)
+                yield PartRequest(
+                    uid=draft.uid,
+                    section=section,
+                    encoding=part.encoding,
+                    size_hint_bytes=part.size_bytes,
+                )
 
     def _store_part(self, draft: _Draft, fetched: FetchedPart) -> None:
         section = fetched.request.section
         try:
             if section == _WHOLE:
                 name = self._key.eml(self._uidvalidity, draft.uid)
-                draft.eml, _ = self._upload(name, fetched.pieces)
+                draft.eml = self._upload(name, fetched.pieces)
                 return
             part = draft.wanted[section]
             name = self._key.attachment(
                 self._uidvalidity, draft.uid, section, attachment_name(part)
             )
-            stored, damaged = self._upload(name, fetched.pieces, part.encoding)
+            stored = self._upload(name, fetched.pieces)
             draft.attachments[section] = StoredAttachment(
                 section=section,
                 filename=part.filename,
                 content_type=part.content_type,
                 stored=stored,
-                damaged=damaged,
+                damaged=fetched.report.damage,
             )
         except (ImapCommandError, ImapProtocolError) as exc:
             draft.fail("fetch", f"part {section}: {exc.message}" if section else exc.message)
 
-    def _upload(
-        self, name: str, pieces: Iterator[bytes], encoding: str = "binary"
-    ) -> tuple[StoredObject, str | None]:
-        """Write what comes in pieces; parts come as sent, so that damage in them is known."""
-        decoder = decoder_for(encoding)
+    def _upload(self, name: str, pieces: Iterator[bytes]) -> StoredObject:
         digest = hashlib.sha256()
         size_bytes = 0
         with self._store.upload(name) as upload:
-            for piece in _decoded(pieces, decoder):
+            for piece in pieces:
                 digest.update(piece)
                 size_bytes += len(piece)
                 upload.write(piece)
-        stored = StoredObject(path=name, size_bytes=size_bytes, sha256=digest.hexdigest())
-        return stored, decoder.damage
+        return StoredObject(path=name, size_bytes=size_bytes, sha256=digest.hexdigest())
 
     def _check(self, draft: _Draft) -> None:
         """Notice what the server left out without saying so."""
@@ -216,16 +215,10 @@ class Landing:
         name = self._key.quarantined(self._uidvalidity, uid)
         try:
             for fetched in self._session.fetch_parts([PartRequest(uid=uid, section=_WHOLE)]):
-                return self._upload(name, fetched.pieces)[0]
+                return self._upload(name, fetched.pieces)
         except (ImapCommandError, ImapProtocolError):
             log.debug("The raw bytes of UID %d cannot be had.", uid)
         return None
-
-
-def _decoded(pieces: Iterator[bytes], decoder: Decoder) -> Iterator[bytes]:
-    for piece in pieces:
-        yield decoder.feed(piece)
-    yield decoder.finish()
 
 
 def _record(draft: _Draft, quarantine: Quarantine | None) -> MessageRecord:

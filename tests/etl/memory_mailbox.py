@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from airflow_imap_oauth.exceptions import ImapConnectionError, MailFolderNotFoundError
+from airflow_imap_oauth.imap.decoding import decoder_for
 from airflow_imap_oauth.imap.model import (
     FetchedPart,
     FolderInfo,
     FolderState,
     MessageMetadata,
     Part,
+    PartReport,
     PartRequest,
 )
 
@@ -158,7 +160,15 @@ class MemoryMailbox:
         self.before_parts()
         for request in requests:
             self.requested.append(request)
-            yield FetchedPart(request, self._pieces(request))
+            report = PartReport()
+            yield FetchedPart(request, self._decoded(request, report), report)
+
+    def _decoded(self, request: PartRequest, report: PartReport) -> Iterator[bytes]:
+        decoder = decoder_for(request.encoding)
+        for piece in self._pieces(request):
+            yield decoder.feed(piece)
+        yield decoder.finish()
+        report.damage = decoder.damage
 
     def _pieces(self, request: PartRequest) -> Iterator[bytes]:
         if self.lost_after is not None:

@@ -95,6 +95,7 @@ class BucketPath:
         self.fs, self.path = bucket, "/name/mail"
 
     def __str__(self) -> str:
+        """Return it as people write it."""
         return "bucket://name/mail"
 
 
