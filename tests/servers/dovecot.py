@@ -114,6 +114,13 @@ class Dovecot:
         """Stop it; remove its folder if it was made for it."""
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Process id of the master process."""
+        if self._process is None:
+            raise RuntimeError("Dovecot is not running")
+        return self._process.pid
+
     def stop(self) -> None:
         """End its processes, by the process group that was started here."""
         if self._process is not None:
