@@ -8,9 +8,10 @@ No message holds a secret, an authorization code or the body of an answer.
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
-_E = TypeVar("_E", bound="ImapOAuthError")
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ImapOAuthError(Exception):
@@ -44,13 +45,14 @@ class ImapOAuthError(Exception):
         self.step = step
         self.retry_after_seconds = retry_after_seconds
 
-    def located(self: _E, *, conn_id: str | None = None, step: str | None = None) -> _E:
+    def located(self, *, conn_id: str | None = None, step: str | None = None) -> Self:
         """Fill in connection and step where they are not known yet, and return this error."""
         self.conn_id = self.conn_id or conn_id
         self.step = self.step or step
         return self
 
     def __str__(self) -> str:
+        """Return where, what and what to do, in one line."""
         where = ", ".join(
             part
             for part in (

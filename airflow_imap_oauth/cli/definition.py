@@ -10,6 +10,7 @@ themselves are loaded when they run.
 from __future__ import annotations
 
 from airflow.cli.cli_config import (
+    ARG_VERBOSE,
     ActionCommand,
     Arg,
     CLICommand,
@@ -50,7 +51,7 @@ def get_cli_commands() -> list[CLICommand]:
                     "the refresh token, sealed, as the connection's password. Exit codes: 0 done; "
                     "1 it failed; 2 connection, options or sealing keys are wrong.",
                     func=lazy_load_command("airflow_imap_oauth.cli.login.login"),
-                    args=(_CONN_ID, _NO_BROWSER, _REDIRECT_PORT),
+                    args=(_CONN_ID, _NO_BROWSER, _REDIRECT_PORT, ARG_VERBOSE),
                 ),
             ),
         )

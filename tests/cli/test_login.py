@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -29,6 +29,12 @@ AIRFLOW = Path(sys.executable).with_name("airflow")
 CONN_ID = "login_test"
 
 pytestmark = pytest.mark.usefixtures("airflow_database")
+
+
+@pytest.fixture(autouse=True)
+def _hook_as_in_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the hook find connections in the database, as it does in the API server."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ def command(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "BROWSER": "/bin/true", **environment},
+        env={**_without_context(os.environ), "BROWSER": "/bin/true", **environment},
     )
     try:
         yield process
@@ -58,6 +64,11 @@ def command(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def _without_context(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a shell, which Airflow's servers have not touched."""
+    return {name: text for name, text in environment.items() if name[0] != "_"}
 
 
 def address_shown(output: IO[str] | None) -> str:
@@ -127,7 +138,7 @@ def test_browser_brings_the_answer_to_the_loopback_listener(
     token = ImapOAuthHook(CONN_ID).get_access_token()
     assert authorization_server.token_requests_by_grant == {"authorization_code": 1}
     held = connections.everything_in_the_database()
-    for secret in (authorization_server.issued_secrets() | {token}) - {""}:
+    for secret in (authorization_server.secrets_issued() | {token}) - {""}:
         assert secret not in held
         assert secret not in output + errors
 

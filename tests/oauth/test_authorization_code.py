@@ -375,7 +375,7 @@ def test_denied_consent(authorization_server: AuthorizationServer) -> None:
     """A user who refuses ends the sign-in, and is told how to go on."""
     settings = custom(authorization_server)
     pending = begin(settings)
-    callback = authorization_server.consent(pending.url, LOGIN, deny=True)
+    callback = authorization_server.consent(pending.url, LOGIN, allow=False)
     error = refusal(settings, pending, callback)
     assert type(error) is AuthorizationFlowError
     assert error.error == "access_denied"

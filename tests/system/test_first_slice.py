@@ -162,7 +162,7 @@ def test_a_transient_error_uses_the_tasks_retries(
     conn_id = mailboxes.add()
     mailboxes.sign_in(conn_id)
     _deliver(mailboxes, conn_id)
-    _expire_tokens(airflow, mailboxes, conn_id)
+    _expire_tokens(airflow, conn_id)
     authorization_server.fail_next("token", "status", status=503)
 
     run = fetch(conn_id)
@@ -170,7 +170,7 @@ def test_a_transient_error_uses_the_tasks_retries(
     assert (run.state, run.tries["fetch"]) == ("success", 2), airflow.task_log(run, "fetch")
 
 
-def _expire_tokens(airflow: AirflowStack, mailboxes: Mailboxes, conn_id: str) -> None:
+def _expire_tokens(airflow: AirflowStack, conn_id: str) -> None:
     """Forget the token record: the next use must refresh."""
     airflow.cli("variables", "delete", f"imap_oauth_token__{conn_id}")
 

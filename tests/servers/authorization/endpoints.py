@@ -186,6 +186,10 @@ def _token(server: ProtocolServer, request: Request) -> Answer:
 def _look_up(server: ProtocolServer, request: Request, name: str) -> Answer:
     try:
         pairs = parameters.form(request)
+        if name == "introspection":
+            # Mail servers call this, not clients: Dovecot 2.3 sends an empty client_id and
+            # client_secret beside its Basic authentication.
+            pairs = tuple((key, value) for key, value in pairs if value)
         parameters.check_client_authentication(request, pairs)
         parameters.LOOK_UP.check(pairs)
     except OAuth2Error as error:

@@ -68,10 +68,12 @@ class TokenFromTriggerOperator(BaseOperator):
 
     def execute(self, context: Any) -> None:
         """Defer."""
+        del context
         self.defer(trigger=TokenTrigger(self.conn_id), method_name="done")
 
     def done(self, context: Any, event: dict[str, str]) -> str:
         """Return what the trigger yielded."""
+        del context
         return event["sha256"]
 
 
