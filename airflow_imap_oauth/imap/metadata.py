@@ -128,7 +128,7 @@ class MetadataFetch:
     def _command(self, line: bytes) -> Refusal | None:
         with self._at():
             refusal = self._wire.command(line)
-            if refusal is not None and refusal.is_unavailable:
+            if refusal is not None and not refusal.is_of_one_message:
                 raise refusal.unavailable("FETCH")
             if line != b"NOOP":
                 self._refusals_in_a_row = self._refusals_in_a_row + 1 if refusal else 0

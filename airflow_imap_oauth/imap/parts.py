@@ -167,7 +167,7 @@ class PartFetch:
         answer.refusal = self._wire.command(
             f"UID FETCH {uid_set} (UID BODY.PEEK[{section}]<{offset}.{asked}>)".encode()
         )
-        if answer.refusal is not None and answer.refusal.is_unavailable:
+        if answer.refusal is not None and not answer.refusal.is_of_one_message:
             raise answer.refusal.unavailable("FETCH")
         for segments in group_rows(self._wire.take("FETCH")):
             answer.add(segments, section.encode(), offset)

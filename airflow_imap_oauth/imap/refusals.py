@@ -82,6 +82,11 @@ class Refusal:
         return self.code in _VAGUE_CODES and bool(_UNAVAILABLE_WORDS.search(self._decoded))
 
     @property
+    def is_of_one_message(self) -> bool:
+        """Whether a FETCH fails on what it asks for: Dovecot says so of mails it cannot read."""
+        return not self.is_unavailable or self.code == "SERVERBUG"
+
+    @property
     def is_not_connected(self) -> bool:
         """Whether it is Exchange, taking back an OK to AUTHENTICATE at the next command."""
         return _NOT_CONNECTED in self._decoded.lower()

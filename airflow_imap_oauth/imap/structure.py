@@ -21,13 +21,16 @@ _LONGEST_TOKEN = 127  # RFC 6838 section 4.2
 # Fields of a leaf: type, subtype, parameters, id, description, encoding, size.
 _TYPE, _SUBTYPE, _PARAMETERS, _ID, _ENCODING, _SIZE = 0, 1, 2, 3, 5, 6
 _FIRST_EXTENSION = 7
+# Of an embedded message, behind its envelope.
+_EMBEDDED = 8
 
 
 def parse_structure(value: Value) -> tuple[tuple[Part, ...], str | None]:
     """
     List the leaf parts.
 
-    An embedded message (``message/rfc822``) is one leaf: it is not opened.
+    An embedded message (``message/rfc822``) is listed as a part, and its own parts follow it: what
+    was attached to a mail that somebody forwarded is found, too.
 
     :param value: The value of BODYSTRUCTURE, as :mod:`airflow_imap_oauth.imap.responses` reads it.
     :return: Parts in order, and why they are not to be trusted, or None. Parts that can be read
@@ -56,7 +59,7 @@ class _Walk:
         elif len(node) == 1:
             return  # a multipart without parts: ``("ALTERNATIVE")``
         else:
-            self._visit_leaf(node, section or "1")
+            self._visit_leaf(node, section or "1", depth)
 
     def _visit_children(self, node: tuple[Value, ...], section: str, depth: int) -> None:
         prefix = f"{section}." if section else ""
@@ -66,11 +69,19 @@ class _Walk:
                 return
             self.visit(child, f"{prefix}{index}", depth + 1)
 
-    def _visit_leaf(self, node: tuple[Value, ...], section: str) -> None:
+    def _visit_leaf(self, node: tuple[Value, ...], section: str, depth: int) -> None:
         part = _leaf(node, section)
         if part.content_type.startswith("multipart/"):
             self._note(f"part {section} is a multipart whose parts the server did not list")
         self.parts.append(part)
+        if part.content_type == "message/rfc822":
+            self._visit_embedded(_at(node, _EMBEDDED), section, depth)
+
+    def _visit_embedded(self, node: Value, section: str, depth: int) -> None:
+        # Servers that cannot look inside (it is encoded, say) give something else, or nothing.
+        if isinstance(node, tuple) and node:
+            is_multipart = isinstance(node[0], tuple)
+            self.visit(node, section if is_multipart else f"{section}.1", depth + 1)
 
     def _note(self, problem: str) -> None:
         self.problem = self.problem or problem

@@ -15,6 +15,7 @@ PNG = bytes.fromhex(
 PDF = b"%PDF-1.4\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n"
 
 _HELLO = entity(b"Hello,\r\n\r\nthe report is attached.\r\n", "text/plain; charset=us-ascii")
+_INNER_CSV = Attachment(filename="inner.csv", content=CSV)
 _INNER = message(
     multipart(
         [entity(b"The inner text.\r\n"), attachment("inner.csv", CSV, content_type="text/csv")],
@@ -125,8 +126,13 @@ WELL_FORMED: tuple[Mail, ...] = (
     _with(
         "nested-message",
         entity(_INNER, "message/rfc822", disposition="attachment; filename=inner.eml"),
+        attachments=(Attachment(filename="inner.eml", content=_INNER), _INNER_CSV),
     ),
-    _with("nested-message-without-name", entity(_INNER, "message/rfc822")),
+    _with(
+        "nested-message-without-name",
+        entity(_INNER, "message/rfc822"),
+        attachments=(_INNER_CSV,),
+    ),
     _with(
         "deep-but-fine",
         multipart([_ALTERNATIVE, multipart([_CSV_PART], boundary="=_c")], boundary="=_b"),
