@@ -36,7 +36,8 @@ from airflow_imap_oauth.imap.responses import (
     number,
     parse_row,
 )
-from airflow_imap_oauth.imap.sign_in import sign_in
+from airflow_imap_oauth.imap.sasl import SASL_NAMES
+from airflow_imap_oauth.imap.sign_in import choose_mechanism, sign_in
 from airflow_imap_oauth.oauth.tls import client_context
 
 # imaplib gives up a connection on a line of more than 1,000,000 bytes.
@@ -69,6 +70,21 @@ def open_session(settings: ImapSettings, access_token: str) -> MailSession:
         wire.log_out()
         raise
     return ImapSession(wire, settings.conn_id)
+
+
+def probe(settings: ImapSettings) -> str:
+    """
+    Connect over verified TLS without signing in, and return the SASL mechanism that would be used.
+
+    :raises ImapError: As :func:`open_session` does, up to the sign-in.
+    """
+    with _located(settings.conn_id, "IMAP connection"):
+        wire = Wire.connect(settings, client_context(settings.ca_file))
+        try:
+            offered = wire.offered_before_sign_in()
+            return SASL_NAMES[choose_mechanism(settings.sasl_mechanism, offered)]
+        finally:
+            wire.log_out()
 
 
 class ImapSession:

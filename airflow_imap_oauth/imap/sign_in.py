@@ -35,7 +35,7 @@ def sign_in(wire: Wire, settings: ImapSettings, access_token: str) -> None:
     if wire.is_preauthenticated:
         raise ImapProtocolError("The server claims a sign-in that did not happen.")
     offered = wire.offered_before_sign_in()
-    mechanism = _choose(settings.sasl_mechanism, offered)
+    mechanism = choose_mechanism(settings.sasl_mechanism, offered)
     name = SASL_NAMES[mechanism]
     raw = initial_response(
         mechanism,
@@ -57,7 +57,13 @@ def sign_in(wire: Wire, settings: ImapSettings, access_token: str) -> None:
     _raise(_without(refusal, secrets), name, _challenge_without(sasl.challenge, secrets))
 
 
-def _choose(wanted: SaslMechanism | None, offered: frozenset[str]) -> SaslMechanism:
+def choose_mechanism(wanted: SaslMechanism | None, offered: frozenset[str]) -> SaslMechanism:
+    """
+    Return the mechanism to sign in with.
+
+    :param offered: Capabilities before the sign-in.
+    :raises ImapCapabilityError: If the server does not offer it, or none for tokens.
+    """
     usable: list[SaslMechanism] = [
         mechanism for mechanism, name in SASL_NAMES.items() if f"AUTH={name}" in offered
     ]

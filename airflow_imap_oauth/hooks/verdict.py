@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What testing a connection finds out, in one sentence.
+
+Airflow's Test button runs in the API server, on a copy of the connection under a random id. A
+refresh token that the mail provider rotates must not be spent there: its successor could not be
+saved for the connection that it belongs to. So the sign-in is tried with the living access token of
+the true connection; where there is none, all is tried but the sign-in.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_imap_oauth.exceptions import ImapOAuthError, ReauthorizationRequiredError
+from airflow_imap_oauth.hooks.mailbox import Mailbox, MaskedTokens, open_mailbox
+from airflow_imap_oauth.tokens.manager import utc_now
+
+if TYPE_CHECKING:
+    from airflow_imap_oauth.hooks.connection import ConnectionLike
+
+logger = logging.getLogger(__name__)
+
+#: Airflow's page shows no more.
+MAX_CHARACTERS = 150
+
+_GOOD = ("active", "unused")
+_ENOUGH = timedelta(minutes=2)
+
+
+def verdict(read: Callable[[], ConnectionLike]) -> tuple[bool, str]:
+    """
+    Check a connection as far as can be without losing a refresh token.
+
+    :param read: Returns the connection, or raises.
+    :return: Whether all is well, and a sentence of at most :data:`MAX_CHARACTERS` characters.
+    """
+    try:
+        return True, _shortened(_check(read()))
+    except ImapOAuthError as error:
+        return False, _shortened(f"{error.message} {error.hint}".strip())
+    except Exception as error:  # noqa: BLE001  # shown to people: it must not be a library's text
+        logger.warning("Testing the connection failed: %s", type(error).__name__)
+        return False, f"The connection cannot be read ({type(error).__name__})."
+
+
+def _check(connection: ConnectionLike) -> str:
+    # Imported here: who opens the list of connections does not need an IMAP client.
+    from airflow_imap_oauth.imap.connect import connect  # noqa: PLC0415
+    from airflow_imap_oauth.imap.session import probe  # noqa: PLC0415
+
+    mailbox = open_mailbox(connection)
+    own = _with_its_own_id(mailbox)
+    imap = mailbox.settings.imap
+    if own is not None and _may_sign_in(own):
+        manager = own.token_manager(renew_early=False)
+        connect(imap, MaskedTokens(manager, imap)).close()
+        return f"Signed in to {imap.host} as {imap.user}."
+    _check_refresh_token(own or mailbox)
+    _reach_authorization_server(mailbox)
+    mechanism = probe(imap)
+    return f"{imap.host} offers {mechanism} and the settings are complete; a task signs in."
+
+
+def _may_sign_in(mailbox: Mailbox) -> bool:
+    """Tell whether signing in costs no refresh token."""
+    if not mailbox.settings.oauth.profile.rotates_refresh_token:
+        return True
+    state = mailbox.token_manager().state()
+    expires_at = state.access_token_expires_at
+    return state.status == "active" and expires_at is not None and expires_at - utc_now() > _ENOUGH
+
+
+def _check_refresh_token(mailbox: Mailbox) -> None:
+    state = mailbox.token_manager().state()
+    if state.status not in _GOOD:
+        raise ReauthorizationRequiredError(state.reason or "Somebody must authorize.")
+
+
+def _reach_authorization_server(mailbox: Mailbox) -> None:
+    from airflow_imap_oauth.oauth import discovery  # noqa: PLC0415  # loads an HTTP client
+    from airflow_imap_oauth.oauth.http import Transport  # noqa: PLC0415
+
+    with Transport(mailbox.settings.oauth.transport) as transport:
+        discovery.complete(mailbox.settings.oauth, transport)
+
+
+def _with_its_own_id(mailbox: Mailbox) -> Mailbox | None:
+    """
+    Undo Airflow's random id: the record of the tokens stands under the true one.
+
+    :return: None where the true one is not known.
+    """
+    if os.environ.get("_AIRFLOW_PROCESS_CONTEXT") != "server":
+        return mailbox
+    conn_id = _stored_id(mailbox)
+    if conn_id is None:
+        return None
+    settings = mailbox.settings
+    oauth = replace(settings.oauth, conn_id=conn_id)
+    return replace(mailbox, settings=replace(settings, conn_id=conn_id, oauth=oauth))
+
+
+def _stored_id(mailbox: Mailbox) -> str | None:
+    """Return the id of the only stored connection with the same account, secrets and server."""
+    from airflow.models.connection import Connection  # noqa: PLC0415  # the API server has it
+    from airflow.utils.session import create_session  # noqa: PLC0415
+    from sqlalchemy import select  # noqa: PLC0415
+
+    wanted = mailbox.settings
+    found: list[str] = []
+    with create_session() as session:
+        rows: Any = session.scalars(
+            select(Connection).where(
+                Connection.conn_type == "imap_oauth", Connection.login == wanted.oauth.login
+            )
+        )
+        for row in rows:
+            try:
+                stored = open_mailbox(row, mailbox.options)
+            except ImapOAuthError:
+                continue
+            if (stored.binding, stored.settings.seed) == (mailbox.binding, wanted.seed):
+                found.append(row.conn_id)
+    return found[0] if len(found) == 1 else None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rstrip() + "…"

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""What testing a connection finds out, and that it loses no refresh token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
+from tests.hooks import connections
+
+if TYPE_CHECKING:
+    from tests.servers.authorization_server import AuthorizationServer
+    from tests.servers.embedded_imap import EmbeddedImapServer
+
+BUTTON_ID = "xGHDKaKe"
+
+pytestmark = pytest.mark.usefixtures("airflow_database")
+
+
+class Stored:
+    """A connection in the database, tested under its own id or by Airflow's button."""
+
+    def __init__(
+        self,
+        server: AuthorizationServer,
+        mail: EmbeddedImapServer,
+        login: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.server = server
+        self.login = login
+        self.conn_id = login.partition("@")[0]
+        self._monkeypatch = monkeypatch
+        self._fields: dict[str, Any] = {
+            "login": login,
+            "host": mail.host,
+            "port": mail.port,
+            "password": server.mint_refresh_token(login),
+        }
+        self._extra = connections.custom(server)
+        self.change()
+
+    def change(self, *, extra: dict[str, Any] | None = None, **fields: Any) -> None:
+        """Store it with changes."""
+        self._fields |= fields
+        self._extra |= extra or {}
+        connections.add(self.conn_id, extra=self._extra, **self._fields)
+
+    def test(self) -> tuple[bool, str]:
+        """Test it under its own id."""
+        return ImapOAuthHook(self.conn_id).test_connection()
+
+    def press_button(self) -> tuple[bool, str]:
+        """Test it as the API server does: a copy in the environment, under a random id."""
+        fields = {**self._fields, "extra": json.dumps(self._extra)}
+        self._monkeypatch.setenv(*connections.environment(BUTTON_ID, **fields))
+        return ImapOAuthHook(BUTTON_ID.lower()).test_connection()
+
+
+@pytest.fixture
+def stored(
+    authorization_server: AuthorizationServer,
+    embedded_imap: EmbeddedImapServer,
+    imap_login: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Stored:
+    """Give a good connection whose refresh token was not used yet."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    return Stored(authorization_server, embedded_imap, imap_login(), monkeypatch)
+
+
+def test_a_fresh_connection_is_tested_without_spending_its_refresh_token(stored: Stored) -> None:
+    """All but the sign-in is tried, and no token request is made."""
+    for ok, text in (stored.test(), stored.press_button()):
+        assert ok
+        assert "the settings are complete" in text
+        assert len(text) <= 150
+    assert stored.server.token_requests == 0
+
+
+def test_a_living_access_token_signs_in(stored: Stored) -> None:
+    """Both ways sign in with the access token that the tasks use."""
+    ImapOAuthHook(stored.conn_id).get_access_token()
+    for ok, text in (stored.test(), stored.press_button()):
+        assert (ok, text) == (True, f"Signed in to localhost as {stored.login}.")
+    assert stored.server.token_requests == 1
+
+
+def test_an_access_token_near_its_end_is_not_renewed(stored: Stored) -> None:
+    """A rotating refresh token is not spent where the living access token ends soon."""
+    stored.server.access_token_lifetime_seconds = 90
+    ImapOAuthHook(stored.conn_id).get_access_token()
+    assert stored.press_button()[0]
+    assert stored.server.token_requests == 1
+
+
+def test_the_button_leaves_no_record_of_its_own(stored: Stored) -> None:
+    """Nothing is stored under the random id, whatever the mail provider."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    stored.press_button()
+    ImapOAuthHook(stored.conn_id).get_access_token()
+    stored.press_button()
+    with create_session() as session:
+        keys = session.scalars(select(Variable.key)).all()
+    assert not [key for key in keys if BUTTON_ID.lower() in key.lower()]
+
+
+@pytest.mark.parametrize(
+    ("fields", "extra", "said"),
+    [
+        ({"password": None}, {}, "refresh token"),
+        ({"password": "sealed:v1:00000000:AAAA"}, {}, "sealed"),
+        ({"host": "127.0.0.1", "port": 9}, {}, "127.0.0.1"),
+        ({}, {"issuer": "https://localhost:9"}, "reach"),
+        ({}, {"mail_provider": "no-such"}, "mail provider"),
+        ({}, {"ca_file": "/no/such/file.pem"}, "ca_file"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    stored: Stored, fields: dict[str, Any], extra: dict[str, Any], said: str
+) -> None:
+    """A connection that cannot work is not called good, and the sentence names the reason."""
+    stored.change(extra=extra, **fields)
+    ok, text = stored.press_button()
+    assert not ok
+    assert said in text
+    assert len(text) <= 150
+
+
+def test_a_dead_refresh_token_is_said(stored: Stored) -> None:
+    """Once the mail provider has refused it, the test says that somebody must authorize."""
+    stored.server.revoke_all(stored.login)
+    with pytest.raises(Exception, match="Authorize again"):
+        ImapOAuthHook(stored.conn_id).get_access_token()
+    ok, text = stored.press_button()
+    assert not ok
+    assert "authorize" in text.lower()
+
+
+def test_a_missing_connection_shows_no_library_text() -> None:
+    """An unexpected error is named by its kind alone."""
+    ok, text = ImapOAuthHook("no_such_connection").test_connection()
+    assert not ok
+    assert text == "The connection cannot be read (AirflowNotFoundException)."
