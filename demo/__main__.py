@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.mailbox import small_mailbox
 from tests.servers.airflow_stack import USERS, AirflowStack, sign_in
-from tests.servers.authorization_server import AuthorizationServer
+from tests.servers.authorization_server import IMAP_SCOPE, AuthorizationServer
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.embedded_imap import EmbeddedImapServer, introspection
 
@@ -60,9 +60,15 @@ def main() -> int:
         airflow.migrate()
         airflow.add_connection(CONN_ID, connection(server, mail))
         say(f"Airflow has a home in {HOME.relative_to(ROOT)} and the connection '{CONN_ID}'")
-        if arguments.ui:
-            return show(airflow)
-        return run_twice(airflow, server, began)
+        # The access token of the sign-in has ended when the first run begins: it must refresh.
+        server.access_token_lifetime_seconds = 1
+        login = sign_in(airflow, CONN_ID, lambda url: server.consent(url, LOGIN))
+        server.access_token_lifetime_seconds = 3600
+        if login.returncode:
+            say(login.stdout)
+            return 1
+        say(f"'airflow imap-oauth login {CONN_ID}' stored a sealed refresh token")
+        return show(airflow) if arguments.ui else run_twice(airflow, server, began)
 
 
 def connection(server: AuthorizationServer, mail: EmbeddedImapServer) -> dict[str, Any]:
@@ -78,6 +84,7 @@ def connection(server: AuthorizationServer, mail: EmbeddedImapServer) -> dict[st
                 "client_id": server.client_id,
                 "client_secret": server.client_secret,
                 "issuer": server.issuer,
+                "scopes": IMAP_SCOPE,
                 "ca_file": str(server.ca_file),
             }
         ),
@@ -85,12 +92,7 @@ def connection(server: AuthorizationServer, mail: EmbeddedImapServer) -> dict[st
 
 
 def run_twice(airflow: AirflowStack, server: AuthorizationServer, began: float) -> int:
-    """Sign in, run the example DAG twice, tell what landed."""
-    login = sign_in(airflow, CONN_ID, lambda url: server.consent(url, LOGIN))
-    if login.returncode:
-        say(login.stdout)
-        return 1
-    say(f"'airflow imap-oauth login {CONN_ID}' stored a sealed refresh token")
+    """Run the example DAG twice and tell what landed."""
     say("First run of the example DAG")
     airflow.cli("dags", "test", DAG_ID)
     first = landed()
@@ -117,7 +119,8 @@ def show(airflow: AirflowStack) -> int:
     """Leave Airflow running until interrupted."""
     with airflow:
         say(f"Airflow: {airflow.base_url}  (user admin, password {USERS['admin']})")
-        say(f"In another terminal: make demo-login, then run the DAG '{DAG_ID}'.")
+        say(f"Unpause and trigger the DAG '{DAG_ID}': its mail lands in {OUTPUT.name}/mail.")
+        say("Admin, Connections shows the connection; Browse, IMAP mailboxes its state.")
         say("Ctrl-C ends it.")
         try:
             threading.Event().wait()

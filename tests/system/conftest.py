@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.servers.airflow_stack import AirflowStack, sign_in
+from tests.servers.authorization.dialects import IMAP_SCOPE
 from tests.servers.dovecot import dovecot_available
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Mailboxes:
                     "client_id": self.server.client_id,
                     "client_secret": self.server.client_secret,
                     "issuer": self.server.issuer,
+                    "scopes": IMAP_SCOPE,
                     "ca_file": str(self.server.ca_file),
                     **extra,
                 }
