@@ -58,6 +58,8 @@ class Wire:
     """
 
     def __init__(self, sock: socket.socket, traffic: Traffic) -> None:
+        # Answers go out line by line: each would wait for the client's delayed acknowledgement.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self._traffic = traffic
         self._buffer = bytearray()
