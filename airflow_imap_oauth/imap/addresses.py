@@ -11,6 +11,7 @@ from airflow_imap_oauth.imap.charsets import decode_text
 from airflow_imap_oauth.imap.encoded_words import decode_words, one_line
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|<[^<>]*>?|[(),;:]|[^"<(),;:]+|.', re.DOTALL)
+_QUOTED_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"?', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -43,8 +44,8 @@ def parse_addresses(raw: bytes) -> tuple[MailAddress, ...]:
     depth = 0
     for token in _TOKEN.findall(raw):
         if depth or token in b"()":
-            depth = max(depth + (token == b"(") - (token == b")"), 0)
-            item.comment += token if depth and token != b"(" else b" "
+            before, depth = depth, max(depth + (token == b"(") - (token == b")"), 0)
+            item.comment += token if before and depth else b" "  # the outermost ones go
         elif token in {b",", b";"}:
             item.end(found)
             item = _Item()
@@ -80,8 +81,5 @@ class _Item:
 
 
 def _unquote(text: bytes) -> bytes:
-    if b'"' not in text:
-        return text
-    if text.count(b'"') > 2 or not text.startswith(b'"'):  # noqa: PLR2004  # not one quoted string
-        return text
-    return _QUOTED_PAIR.sub(rb"\1", text.strip(b'"'))
+    quoted = _QUOTED_STRING.fullmatch(text)
+    return _QUOTED_PAIR.sub(rb"\1", quoted[1]) if quoted else text

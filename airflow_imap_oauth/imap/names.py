@@ -83,9 +83,11 @@ def _cleaned(name: str, max_bytes: int) -> str:
     base = re.split(r"[/\\]", name.rstrip("/\\ "))[-1]
     kept = "".join(
         character
-        for character in unicodedata.normalize("NFC", base)
+        for character in base
         if character in _JOINERS or unicodedata.category(character) not in _DROPPED_CATEGORIES
     )
+    # What went may have kept letters and their accents apart.
+    kept = unicodedata.normalize("NFC", kept)
     kept = _RESERVED_CHARACTERS.sub("_", kept).strip().rstrip(". ")
     kept = re.sub(r"^\.+", "_", kept)
     if _RESERVED_NAME.match(kept):

@@ -35,14 +35,18 @@ def initial_response(
     ``n,a=a@b,^Ahost=imap.b^Aport=993^Aauth=Bearer TOKEN^A^A``, where ``^A`` is ``\x01``.
 
     :param host: The host that was really connected to, and the port likewise.
-    :raises ConfigurationError: If a value is empty or holds CR, LF, NUL or ``\x01``. A retry
-        cannot help.
+    :raises ConfigurationError: If a value is empty or holds CR, LF, NUL, ``\x01`` or half of a
+        surrogate pair. A retry cannot help.
     """
     for name, value in (("user", user), ("access token", access_token), ("host", host)):
         if not value:
             raise ConfigurationError(f"The {name} is empty.", step="IMAP sign-in")
         if not _FORBIDDEN.isdisjoint(value):
             raise ConfigurationError(f"The {name} holds a control character.", step="IMAP sign-in")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ConfigurationError(
+                f"The {name} holds half of a surrogate pair.", step="IMAP sign-in"
+            )
     if not access_token.isascii():
         raise ConfigurationError("The access token is not ASCII.", step="IMAP sign-in")
     if mechanism == "xoauth2":
@@ -62,10 +66,7 @@ def parse_challenge(line: bytes) -> dict[str, str] | None:
     :param line: Base64 of a JSON object; plain JSON is understood too.
     :return: The defined members as text fit to be shown; None where it is not an object.
     """
-    try:
-        raw = base64.b64decode(line + b"==", validate=True)
-    except (binascii.Error, ValueError):
-        raw = _decode_padded(line)
+    raw = line if line.startswith(b"{") else _decode(line)
     try:
         members = json.loads(raw)
     except (ValueError, RecursionError):
@@ -79,11 +80,13 @@ def parse_challenge(line: bytes) -> dict[str, str] | None:
     }
 
 
-def _decode_padded(line: bytes) -> bytes:
+def _decode(line: bytes) -> bytes:
+    """Decode base64, with or without its padding; nothing where it is none."""
+    bare = line.rstrip(b"=")
     try:
-        return base64.b64decode(line)
+        return base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError):
-        return line
+        return b""
 
 
 class OAuthSaslClient:
