@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Run the benchmarks, print a table, write ``benchmarks/results.json``.
+
+A run on another number of messages, or of one measure only, is for trying: it writes no file unless
+``--output`` says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import memory, poke, results, scan
+from benchmarks.mailbox import MESSAGES
+from benchmarks.results import Row
+from benchmarks.rig import Rig, running
+from tests.servers.dovecot import dovecot_available
+
+_RESULTS = Path(__file__).resolve().parent / "results.json"
+_PEER = "apache-airflow-providers-imap"
+
+
+def main() -> int:
+    """Measure and return the exit code."""
+    options = _options()
+    if not dovecot_available():
+        print("The benchmarks need Dovecot. On Debian or Ubuntu: apt-get install dovecot-imapd")
+        return 1
+    rows: list[Row] = []
+    with running(messages=options.messages) as rig:
+        print(f"The mailbox: {rig.facts}", flush=True)
+        for name, measure in _measures(options.rounds).items():
+            if options.only in (None, name):
+                rows += measure(rig)
+                print(f"{name}: done", flush=True)
+    print(f"\n{results.table(rows)}")
+    if options.output is not None:
+        results.write(rows, options.output)
+        print(f"\nWritten to {options.output}")
+    return 0
+
+
+def _measures(rounds: int) -> Mapping[str, Callable[[Rig], list[Row]]]:
+    peer_name = f"{_PEER} {version(_PEER)}"
+    return {
+        "scan": partial(scan.measure, rounds=rounds, peer_name=peer_name),
+        "poke": partial(poke.measure, peer_name=peer_name),
+        "memory": partial(memory.measure, peer_name=peer_name),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--messages", type=int, default=MESSAGES, help="size of the mailbox")
+    parser.add_argument("--rounds", type=int, default=3, help="timed runs of each client")
+    parser.add_argument("--output", type=Path, help="where to write the results")
+    parser.add_argument("--only", choices=tuple(_measures(1)), help="take one measure")
+    options = parser.parse_args()
+    if options.output is None and options.messages == MESSAGES and options.only is None:
+        options.output = _RESULTS
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
