@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +28,7 @@ from airflow_imap_oauth.exceptions import ImapError, ImapProtocolError, ImapTlsE
 from airflow_imap_oauth.imap.connection_failures import (
     closed_connection,
     connect_failure,
+    farewell_failure,
     lost_connection,
     not_imap,
 )
@@ -35,6 +37,7 @@ from airflow_imap_oauth.imap.model import ImapSettings
 from airflow_imap_oauth.imap.refusals import Refusal
 from airflow_imap_oauth.imap.responses import Segment
 from airflow_imap_oauth.imap.sasl import OAuthSaslClient
+from airflow_imap_oauth.imap.withholding import withhold
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class Wire:
         self._imap: Any = client._imap  # noqa: SLF001  # the line reader has no public name
         self._settings = settings
         self._lost: ImapError | None = None
+        self._secrets: tuple[str, ...] = ()
+        self._speaking = False
         self._capabilities: frozenset[str] | None = None
         # IMAPClient raises this to 5, and then a printable copy of every literal is made.
         self._imap.debug = 0
@@ -132,7 +137,16 @@ class Wire:
         self._lost = self._lost or closed_connection(self._settings, "this session")
 
     def log_out(self) -> None:
-        """Say LOGOUT if the connection stands, and close; never raises, never waits long."""
+        """
+        Say LOGOUT if the connection stands, and close; never raises, never waits long.
+
+        A signal handler may call it amid a command. Then it only cuts the connection, and the
+        command ends as one whose connection was lost: its reader must not be entered again.
+        """
+        if self._speaking:
+            with suppress(OSError, ValueError):
+                socket.socket.shutdown(self._client.socket(), socket.SHUT_RDWR)
+            return
         if self._lost is None:
             with suppress(OSError, ValueError):
                 self._client.socket().settimeout(
@@ -141,6 +155,15 @@ class Wire:
             with suppress(ImapError):
                 self.command(b"LOGOUT")
         self.shut_down()
+
+    @contextmanager
+    def withholding(self, secrets: tuple[str, ...]) -> Iterator[None]:
+        """Let no text of the server that repeats one of these into an answer, error or log."""
+        self._secrets = secrets
+        try:
+            yield
+        finally:
+            self._secrets = ()
 
     # --- Commands -------------------------------------------------------------------------------
 
@@ -245,7 +268,7 @@ class Wire:
         while self._imap.tagged_commands[tag] is None:
             self._read_response()
         status, data = self._imap.tagged_commands.pop(tag)
-        text = data[0] or b""
+        text = withhold(data[0] or b"", self._secrets)
         self._show_alerts(text)
         return None if status == "OK" else Refusal(status, text)
 
@@ -254,7 +277,8 @@ class Wire:
         for _ in range(_MAX_STRAY_LINES):
             farewell = self._imap.untagged_responses.get("BYE")
             if farewell:
-                self._lose(_farewell_failure(farewell[-1], self._settings))
+                told = withhold(farewell[-1], self._secrets)
+                self._lose(farewell_failure(told, self._settings))
             try:
                 response: bytes | None = self._imap._get_response()  # noqa: SLF001
             except IMAPClientAbortError as error:
@@ -270,7 +294,8 @@ class Wire:
         told = [text, *(line for kind in ("OK", "NO", "BAD") for line in self.take(kind))]
         for line in told:
             if isinstance(line, bytes) and line[:7].upper() == b"[ALERT]":
-                log.warning("Mail server '%s' says: %s", self._settings.host, _shown(line))
+                told_line = Refusal("", withhold(line, self._secrets)).shown
+                log.warning("Mail server '%s' says: %s", self._settings.host, told_line)
 
     @contextmanager
     def _guarded(self, doing: str) -> Iterator[None]:
@@ -282,6 +307,7 @@ class Wire:
                 retry_after_seconds=self._lost.retry_after_seconds,
             )
         failure: ImapError
+        self._speaking = True
         try:
             yield
             return
@@ -293,6 +319,11 @@ class Wire:
             failure = lost_connection(error, self._settings, doing)
         except (ValueError, TypeError, LookupError, OverflowError, MemoryError):
             failure = ImapProtocolError(f"The answer to {doing} cannot be understood.")
+        except BaseException:  # the task's timeout, for example: half an answer is still to come
+            self._lost = self._lost or closed_connection(self._settings, doing)
+            raise
+        finally:
+            self._speaking = False
         self._lose(failure)
 
     def _lose(self, failure: ImapError) -> NoReturn:
@@ -301,25 +332,11 @@ class Wire:
         raise failure from None
 
 
-def _shown(line: bytes) -> str:
-    return Refusal("", line).shown
-
-
-def _farewell_failure(text: bytes, settings: ImapSettings) -> ImapError:
-    refusal = Refusal("BYE", text)
-    if refusal.is_unavailable:
-        return refusal.unavailable("this connection")
-    failure = closed_connection(settings, f"the session: {refusal.shown}")
-    if b"accesstokenexpired" in text.lower():  # Exchange, when the token runs out
-        failure.hint = "Connect again with a fresh token."
-    return failure
-
-
 def _greeting_failure(error: Exception, settings: ImapSettings) -> ImapError:
     """Judge what was no greeting: BYE, silence, or another protocol."""
     told = error.args[0] if error.args else ""
     if isinstance(told, bytes):
-        return _farewell_failure(told.removeprefix(b"* BYE").strip(), settings)
+        return farewell_failure(told.removeprefix(b"* BYE").strip(), settings)
     if "unexpected response" in str(told) or "compliant" in str(told):
         return not_imap(settings, str(told).partition(": ")[2])
     return _abort_failure(error, settings, "the greeting")

@@ -10,11 +10,13 @@ import ssl
 from airflow_imap_oauth.exceptions import (
     ConfigurationError,
     ImapConnectionError,
+    ImapError,
     ImapOAuthError,
     ImapProtocolError,
     ImapTlsError,
 )
 from airflow_imap_oauth.imap.model import ImapSettings
+from airflow_imap_oauth.imap.refusals import Refusal
 from airflow_imap_oauth.imap.shown import shown
 
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h.
@@ -88,6 +90,17 @@ def lost_connection(error: OSError, settings: ImapSettings, doing: str) -> ImapC
 def closed_connection(settings: ImapSettings, doing: str) -> ImapConnectionError:
     """Return the error of a server that closed the connection without a word."""
     return ImapConnectionError(f"'{settings.host}' closed the connection during {doing}.")
+
+
+def farewell_failure(text: bytes, settings: ImapSettings) -> ImapError:
+    """Translate the text behind BYE."""
+    refusal = Refusal("BYE", text)
+    if refusal.is_unavailable:
+        return refusal.unavailable("this connection")
+    failure = closed_connection(settings, f"the session: {refusal.shown}")
+    if b"accesstokenexpired" in text.lower():  # Exchange, when the token runs out
+        failure.hint = "Connect again with a fresh token."
+    return failure
 
 
 def not_imap(settings: ImapSettings, line: str) -> ImapProtocolError:

@@ -16,12 +16,12 @@ from airflow_imap_oauth.imap.model import ImapSettings
 from airflow_imap_oauth.imap.refusals import Refusal
 from airflow_imap_oauth.imap.sasl import SASL_NAMES, OAuthSaslClient, initial_response
 from airflow_imap_oauth.imap.shown import shown
+from airflow_imap_oauth.imap.withholding import repeats
 from airflow_imap_oauth.oauth.profiles import SaslMechanism
 
 # RFC 4959 section 3: a response that would not fit the server's command line is sent on demand.
 # RFC 2683 section 3.2.1.5 promises 8,000 octets.
 _LONGEST_COMMAND_BYTES = 8000
-_TELLTALE_CHARACTERS = 16
 
 
 def sign_in(wire: Wire, settings: ImapSettings, access_token: str) -> None:
@@ -47,14 +47,14 @@ def sign_in(wire: Wire, settings: ImapSettings, access_token: str) -> None:
     encoded = base64.b64encode(raw)
     at_once = "SASL-IR" in offered and len(encoded) < _LONGEST_COMMAND_BYTES
     sasl = OAuthSaslClient(mechanism, raw, sent=at_once)
-    refusal = wire.authenticate(name, sasl, encoded if at_once else None)
-    # Not CAPABILITY: Exchange answers that also when the mailbox cannot be opened.
-    refusal = refusal or wire.command(b'LIST "" ""')
-    wire.take("LIST")
-    if refusal is None:
-        return
     secrets = (access_token, encoded.decode())
-    _raise(_without(refusal, secrets), name, _challenge_without(sasl.challenge, secrets))
+    with wire.withholding(secrets):
+        refusal = wire.authenticate(name, sasl, encoded if at_once else None)
+        # Not CAPABILITY: Exchange answers that also when the mailbox cannot be opened.
+        refusal = refusal or wire.command(b'LIST "" ""')
+    wire.take("LIST")
+    if refusal is not None:
+        _raise(refusal, name, _challenge_without(sasl.challenge, secrets))
 
 
 def choose_mechanism(wanted: SaslMechanism | None, offered: frozenset[str]) -> SaslMechanism:
@@ -87,24 +87,9 @@ def _raise(refusal: Refusal, mechanism: str, challenge: dict[str, str] | None) -
     raise ImapCommandError(f"The server refused the sign-in ({mechanism}): {refusal.shown}")
 
 
-def _without(refusal: Refusal, secrets: tuple[str, ...]) -> Refusal:
-    """Withhold a text that repeats what was sent."""
-    if _repeats(refusal.text.decode("latin-1"), secrets):
-        return Refusal(refusal.status, b"(the text repeats the token and is withheld)")
-    return refusal
-
-
 def _challenge_without(
     challenge: dict[str, str] | None, secrets: tuple[str, ...]
 ) -> dict[str, str] | None:
     if challenge is None:
         return None
-    return {name: text for name, text in challenge.items() if not _repeats(text, secrets)}
-
-
-def _repeats(text: str, secrets: tuple[str, ...]) -> bool:
-    return any(
-        secret[at : at + _TELLTALE_CHARACTERS] in text
-        for secret in secrets
-        for at in range(max(len(secret) - _TELLTALE_CHARACTERS, 0) + 1)
-    )
+    return {name: text for name, text in challenge.items() if not repeats(text, secrets)}
