@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -54,13 +55,10 @@ def test_the_fetch_operator_leaves_the_documented_xcom(
     fetch: Fetch,
 ) -> None:  # fmt: skip
     """XCom holds counts and the path of the run's record, nothing else."""
-    conn_id = mailboxes.add()
+    conn_id = f"mail_{secrets.token_hex(4)}"
     token = authorization_server.mint_refresh_token(mailboxes.login(conn_id))
-    conn_id = mailboxes.add(password=token, conn_id=f"{conn_id}_b")
-    token_login = mailboxes.login(conn_id)
+    mailboxes.add(conn_id=conn_id, password=token)
     _deliver(mailboxes, conn_id)
-    airflow.cli("connections", "delete", conn_id)
-    mailboxes.add(password=authorization_server.mint_refresh_token(token_login), conn_id=conn_id)
 
     run = fetch(conn_id)
 
@@ -85,7 +83,7 @@ def test_workers_refresh_through_the_mail_providers_own_library(
     tenant: str | None,
 ) -> None:
     """MSAL and google-auth refresh in worker processes, once for two runs."""
-    extra = {"mail_provider": mail_provider, "issuer": None, "tenant_id": tenant}
+    extra = {"mail_provider": mail_provider, "issuer": None, "scopes": None, "tenant_id": tenant}
     conn_id = mailboxes.add(**extra)
     mailboxes.sign_in(conn_id)
     _deliver(mailboxes, conn_id)
@@ -185,14 +183,14 @@ def test_no_secret_stays_anywhere(
     _deliver(mailboxes, conn_id)
     assert fetch(conn_id).state == "success"
 
-    secrets = [secret.encode() for secret in authorization_server.secrets_issued()]
-    assert secrets
+    issued = [secret.encode() for secret in authorization_server.secrets_issued()]
+    assert issued
     found = [
         str(file)
         for file in airflow.home.rglob("*")
-        if file.is_file() and any(secret in file.read_bytes() for secret in secrets)
+        if file.is_file() and any(secret in file.read_bytes() for secret in issued)
     ]
     assert found == []
     with closing(sqlite3.connect(airflow.home / "airflow.db")) as database:
         dump = "\n".join(database.iterdump()).encode()
-    assert not [secret for secret in secrets if secret in dump]
+    assert not [secret for secret in issued if secret in dump]
