@@ -3,13 +3,14 @@
 """
 Fixtures: one authorization server and one of each mail server for all tests, an account per test.
 
-Tests that need Dovecot carry its marker. Where it is not installed they are deselected, and named
-at the end of the run.
+Tests that need Dovecot or Chromium carry its marker. Where it is not installed they are deselected,
+and named at the end of the run.
 """
 
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -24,34 +25,41 @@ if TYPE_CHECKING:
     from tests.servers.embedded_imap import EmbeddedImapServer
     from tests.servers.mail_server import MailServer
 
-_cannot_run = pytest.StashKey[list[str]]()
+#: Markers, with what they need and whether it is here.
+_NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
+    "dovecot": ("dovecot-imapd", dovecot_available),
+    "chromium": ("chromium", lambda: shutil.which("chromium") is not None),
+}
+_cannot_run = pytest.StashKey[dict[str, list[str]]]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what uses the fixture ``dovecot``; deselect the marked where it is not installed."""
+    """Deselect what cannot run here; what uses the fixture ``dovecot`` is marked for it."""
     for item in items:
         if "dovecot" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.dovecot)
-    if dovecot_available():
-        return
-    left_out = [item for item in items if item.get_closest_marker("dovecot")]
-    if left_out:
-        config.stash[_cannot_run] = [item.nodeid for item in left_out]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("dovecot")]
+    missing = [marker for marker, (_, is_here) in _NEEDS.items() if not is_here()]
+    left_out: dict[str, list[str]] = {}
+    for item in list(items):
+        marker = next((name for name in missing if item.get_closest_marker(name)), None)
+        if marker is not None:
+            items.remove(item)
+            config.hook.pytest_deselected(items=[item])
+            left_out.setdefault(marker, []).append(item.nodeid)
+    config.stash[_cannot_run] = left_out
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Name the tests that could not run on this machine."""
-    names = config.stash.get(_cannot_run, [])
-    if names:
-        terminalreporter.section("not run: Dovecot is not installed")
+    for marker, names in config.stash.get(_cannot_run, {}).items():
+        package, _ = _NEEDS[marker]
+        terminalreporter.section(f"not run: {package} is not installed")
         for name in names:
             terminalreporter.write_line(name)
-        terminalreporter.write_line(f"{len(names)} tests need the Debian package dovecot-imapd")
+        terminalreporter.write_line(f"{len(names)} tests need the Debian package {package}")
 
 
 @pytest.fixture(scope="session")
