@@ -26,9 +26,11 @@ from imapclient.exceptions import (  # noqa: TID251  # as above
 
 from airflow_imap_oauth.exceptions import ImapError, ImapProtocolError, ImapTlsError
 from airflow_imap_oauth.imap.connection_failures import (
+    abort_failure,
     closed_connection,
     connect_failure,
     farewell_failure,
+    greeting_failure,
     lost_connection,
     not_imap,
 )
@@ -93,9 +95,9 @@ class Wire:
                 ),
             )
         except IMAPClientError as error:
-            failure = _greeting_failure(error, settings)
+            failure = greeting_failure(error, settings)
         except UnicodeDecodeError:  # the reader takes capabilities as ASCII
-            failure = not_imap(settings, "bytes that are no ASCII")
+            failure = not_imap(settings, ": it sent bytes that are no ASCII")
         except (OSError, UnicodeError) as error:
             failure = connect_failure(error, settings)
         else:
@@ -312,7 +314,7 @@ class Wire:
             yield
             return
         except IMAPClientAbortError as error:
-            failure = _abort_failure(error, self._settings, doing)
+            failure = abort_failure(error, self._settings, doing)
         except IMAPClientError:
             failure = ImapProtocolError(f"A line of the answer to {doing} is too long.")
         except OSError as error:
@@ -330,20 +332,3 @@ class Wire:
         self._lost = failure
         self.shut_down()
         raise failure from None
-
-
-def _greeting_failure(error: Exception, settings: ImapSettings) -> ImapError:
-    """Judge what was no greeting: BYE, silence, or another protocol."""
-    told = error.args[0] if error.args else ""
-    if isinstance(told, bytes):
-        return farewell_failure(told.removeprefix(b"* BYE").strip(), settings)
-    if "unexpected response" in str(told) or "compliant" in str(told):
-        return not_imap(settings, str(told).partition(": ")[2])
-    return _abort_failure(error, settings, "the greeting")
-
-
-def _abort_failure(error: Exception, settings: ImapSettings, doing: str) -> ImapError:
-    """Tell a closed connection from an answer that is no IMAP; the text is the library's."""
-    if "socket error" in str(error) or "BYE" in str(error):
-        return closed_connection(settings, doing)
-    return ImapProtocolError(f"The answer to {doing} is no IMAP.")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 
@@ -22,18 +23,19 @@ from airflow_imap_oauth.imap.shown import shown
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h.
 _NAME_CODES = frozenset({62, 64})
 _TIME_CODES = frozenset({9, 10})  # not yet valid, expired
+_UNEXPECTED = re.compile(r"unexpected response: b?(['\"])(.*)\1", re.DOTALL)
 
 
 def connect_failure(error: OSError | UnicodeError, settings: ImapSettings) -> ImapOAuthError:
     """Translate what stopped the connection before the server's greeting."""
-    where = f"'{settings.host}' port {settings.port}"
+    where = _where(settings)
     if isinstance(error, UnicodeError):
         return ConfigurationError(f"'{shown(settings.host)}' is not the name of a host.")
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error, where)
     if isinstance(error, socket.gaierror):
         return ImapConnectionError(
-            f"The name of host '{settings.host}' cannot be resolved.",
+            f"The name of host '{shown(settings.host)}' cannot be resolved.",
             hint="Check the spelling of the host and the name resolution of this machine.",
         )
     if isinstance(error, TimeoutError):
@@ -78,18 +80,18 @@ def lost_connection(error: OSError, settings: ImapSettings, doing: str) -> ImapC
     """Translate what ended a connection that stood."""
     if isinstance(error, TimeoutError):
         return ImapConnectionError(
-            f"'{settings.host}' did not answer {doing} within "
+            f"'{shown(settings.host)}' did not answer {doing} within "
             f"{settings.read_timeout_seconds:g} seconds.",
             hint="Try again, or raise read_timeout_seconds.",
         )
     return ImapConnectionError(
-        f"The connection to '{settings.host}' was lost during {doing} ({_reason(error)})."
+        f"The connection to '{shown(settings.host)}' was lost during {doing} ({_reason(error)})."
     )
 
 
 def closed_connection(settings: ImapSettings, doing: str) -> ImapConnectionError:
     """Return the error of a server that closed the connection without a word."""
-    return ImapConnectionError(f"'{settings.host}' closed the connection during {doing}.")
+    return ImapConnectionError(f"'{shown(settings.host)}' closed the connection during {doing}.")
 
 
 def farewell_failure(text: bytes, settings: ImapSettings) -> ImapError:
@@ -103,12 +105,35 @@ def farewell_failure(text: bytes, settings: ImapSettings) -> ImapError:
     return failure
 
 
-def not_imap(settings: ImapSettings, line: str) -> ImapProtocolError:
+def greeting_failure(error: Exception, settings: ImapSettings) -> ImapError:
+    """Judge what the library makes of no greeting: BYE, silence, or another protocol."""
+    told = error.args[0] if error.args else ""
+    if isinstance(told, bytes):
+        return farewell_failure(told.removeprefix(b"* BYE").strip(), settings)
+    if "compliant" in str(told):
+        return not_imap(settings)
+    unexpected = _UNEXPECTED.search(str(told))
+    if unexpected:
+        return not_imap(settings, f": it sent '{shown(unexpected[2])}'")
+    return abort_failure(error, settings, "the greeting")
+
+
+def abort_failure(error: Exception, settings: ImapSettings, doing: str) -> ImapError:
+    """Tell a closed connection from an answer that is no IMAP; the text is the library's."""
+    if "socket error" in str(error) or "BYE" in str(error):
+        return closed_connection(settings, doing)
+    return ImapProtocolError(f"The answer to {doing} is no IMAP.")
+
+
+def not_imap(settings: ImapSettings, told: str = "") -> ImapProtocolError:
     """Return the error of a server that greets with something else than IMAP."""
     return ImapProtocolError(
-        f"'{settings.host}' port {settings.port} does not speak IMAP: it sent '{shown(line)}'.",
-        hint="Check host, port and tls.",
+        f"{_where(settings)} does not speak IMAP{told}.", hint="Check host, port and tls."
     )
+
+
+def _where(settings: ImapSettings) -> str:
+    return f"'{shown(settings.host)}' port {settings.port}"
 
 
 def _reason(error: OSError) -> str:

@@ -37,6 +37,7 @@ from airflow_imap_oauth.imap.responses import (
     parse_row,
 )
 from airflow_imap_oauth.imap.sasl import SASL_NAMES
+from airflow_imap_oauth.imap.shown import shown
 from airflow_imap_oauth.imap.sign_in import choose_mechanism, sign_in
 from airflow_imap_oauth.oauth.tls import client_context
 
@@ -136,7 +137,7 @@ class ImapSession:
             refusal = self._wire.command(b"EXAMINE " + quote(encoded))
             if refusal is not None and refusal.status == "NO" and not refusal.is_unavailable:
                 raise MailFolderNotFoundError(
-                    f"The mail folder '{folder}' cannot be opened: {refusal.shown}",
+                    f"The mail folder '{shown(folder)}' cannot be opened: {refusal.shown}",
                     hint="Check its name (case and delimiter count) and the account's rights.",
                 )
             self._require_ok(refusal)
