@@ -120,7 +120,7 @@ _MICROSOFT = MailProviderProfile(
 
 _GOOGLE = MailProviderProfile(
     name="google",
-    label="Gmail and Google Workspace",
+    label="Google Workspace and Gmail",
     engine="google-auth",
     # Google has no smaller scope for IMAP on behalf of a user.
     scopes=("https://mail.google.com/",),
@@ -159,7 +159,7 @@ _GOOGLE = MailProviderProfile(
 
 _CUSTOM = MailProviderProfile(
     name="custom",
-    label="Another authorization server",
+    label="Custom",
     engine="rfc6749",
     scopes=(),
 )

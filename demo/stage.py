@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""The stage of the demo: an authorization server, an IMAP server with mail, and an Airflow."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.mailbox import small_mailbox
+from tests.servers.airflow_stack import AirflowStack, sign_in
+from tests.servers.authorization_server import IMAP_SCOPE, AuthorizationServer
+from tests.servers.certificates import CertificateAuthority
+from tests.servers.embedded_imap import EmbeddedImapServer, introspection
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".demo"
+OUTPUT = ROOT / "demo-output"
+CONN_ID = "imap_oauth_default"
+DAG_ID = "example_imap_oauth"
+LOGIN = "alice@example.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What runs, all of it on loopback; ``airflow`` has its database but no process yet."""
+
+    airflow: AirflowStack
+    server: AuthorizationServer
+    mail: EmbeddedImapServer
+
+    def sign_in(self) -> None:
+        """
+        Authorize the connection as a person would.
+
+        The access token that comes along ends at once, so that the first run must refresh.
+        """
+        self.server.access_token_lifetime_seconds = 1
+        login = sign_in(self.airflow, CONN_ID, lambda url: self.server.consent(url, LOGIN))
+        self.server.access_token_lifetime_seconds = 3600
+        if login.returncode:
+            raise RuntimeError(login.stdout)
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """Start the servers, fill the mailbox, and give Airflow a home and the connection."""
+    for folder in (HOME, OUTPUT):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    ca = CertificateAuthority.create(HOME / "ca")
+    with (
+        AuthorizationServer(ca) as server,
+        EmbeddedImapServer(introspection(server), ca) as mail,
+    ):
+        for raw in small_mailbox():
+            mail.deliver(LOGIN, raw)
+        airflow = AirflowStack(
+            HOME / "airflow",
+            dags_folder=ROOT / "example_dags",
+            options={"logging.logging_level": "INFO"},
+            environment={"AIRFLOW_VAR_IMAP_OAUTH_EXAMPLE_DESTINATION": f"file://{OUTPUT}/mail"},
+        )
+        airflow.migrate()
+        airflow.add_connection(CONN_ID, _connection(server, mail))
+        yield Stage(airflow=airflow, server=server, mail=mail)
+
+
+def _connection(server: AuthorizationServer, mail: EmbeddedImapServer) -> dict[str, Any]:
+    """Return the connection, as the form would store it."""
+    return {
+        "conn_type": "imap_oauth",
+        "host": mail.host,
+        "port": mail.port,
+        "login": LOGIN,
+        "extra": json.dumps(
+            {
+                "mail_provider": "custom",
+                "client_id": server.client_id,
+                "client_secret": server.client_secret,
+                "issuer": server.issuer,
+                "scopes": IMAP_SCOPE,
+                "ca_file": str(server.ca_file),
+            }
+        ),
+    }
