@@ -39,9 +39,15 @@ def connect(settings: ImapSettings, tokens: AccessTokenSource) -> MailSession:
     :raises ImapOAuthError: What :func:`~airflow_imap_oauth.imap.session.open_session` and the
         token source raise.
     """
-    access_token = tokens.get_access_token()
+    access_token = ""
+
+    def take() -> str:
+        nonlocal access_token
+        access_token = tokens.get_access_token()
+        return access_token
+
     try:
-        return open_session(settings, access_token)
+        return open_session(settings, take)
     except ImapAuthenticationError as error:
         if not fresh_token_may_help(error):
             raise

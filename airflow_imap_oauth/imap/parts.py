@@ -26,6 +26,8 @@ PIECE_BYTES = 1024 * 1024
 #: Parts up to this are worth batching: beyond, a round trip is small beside the transfer.
 SMALL_BYTES = 512 * 1024
 MAX_BATCH_BYTES = 4 * 1024 * 1024
+#: What one answer holds at most where the sizes that the server told are wrong.
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_BATCH_UIDS = 500
 _MAX_WAITING = 2000
 
@@ -39,10 +41,17 @@ class _Group:
 
     requests: list[PartRequest] = field(default_factory=list)
     hinted_bytes: int = 0
+    largest_bytes: int = 0
+
+    def has_room_for(self, request: PartRequest) -> bool:
+        """Whether the answer stays bounded: as many bytes are asked for of each message."""
+        largest = max(self.largest_bytes, _hint(request))
+        return (len(self.requests) + 1) * _asked(largest) <= MAX_ANSWER_BYTES
 
     def add(self, request: PartRequest) -> None:
         self.requests.append(request)
-        self.hinted_bytes += request.size_hint_bytes or 0
+        self.hinted_bytes += _hint(request)
+        self.largest_bytes = max(self.largest_bytes, _hint(request))
 
     @property
     def is_full(self) -> bool:
@@ -64,20 +73,19 @@ class PartFetch:
     def run(self, requests: Iterable[PartRequest]) -> Iterator[FetchedPart]:
         """Answer each request once, small ones when their batch is full."""
         groups: dict[str, _Group] = {}
-        waiting = 0
         for request in requests:
+            section = request.section
             if not _is_small(request):
                 yield from self._hand_out(request, None, PIECE_BYTES)
                 continue
-            group = groups.setdefault(request.section, _Group())
-            group.add(request)
-            waiting += 1
-            if group.is_full or waiting >= _MAX_WAITING:
-                full = max(groups, key=lambda section: len(groups[section].requests))
-                chosen = request.section if group.is_full else full
-                batch = groups.pop(chosen).requests
-                waiting -= len(batch)
-                yield from self._batch(chosen, batch)
+            if section in groups and not groups[section].has_room_for(request):
+                yield from self._batch(section, groups.pop(section).requests)
+            groups.setdefault(section, _Group()).add(request)
+            if groups[section].is_full:
+                yield from self._batch(section, groups.pop(section).requests)
+            elif sum(len(group.requests) for group in groups.values()) >= _MAX_WAITING:
+                fullest = max(groups, key=lambda name: len(groups[name].requests))
+                yield from self._batch(fullest, groups.pop(fullest).requests)
         for section, group in groups.items():
             yield from self._batch(section, group.requests)
 
@@ -87,8 +95,7 @@ class PartFetch:
             by_uid.setdefault(request.uid, []).append(request)
         for uid_set, members in uid_sets(sorted(by_uid), max_uids=MAX_BATCH_UIDS):
             largest = max(_hint(request) for uid in members for request in by_uid[uid])
-            # Sizes are hints: what is larger comes in further pieces, and nothing comes unbounded.
-            asked = largest + largest // 8 + 1024
+            asked = _asked(largest)
             with self._at():
                 answer = self._fetch(uid_set, section, 0, asked)
             for uid in members:
@@ -105,7 +112,7 @@ class PartFetch:
         self, request: PartRequest, first: bytes | ImapCommandError | None, asked: int
     ) -> Iterator[FetchedPart]:
         report = PartReport()
-        pieces = _Pieces(self._pieces(request, report, first, asked))
+        pieces = _Pieces(self._pieces(request, report, first, asked), self._at)
         yield FetchedPart(request, pieces, report)
         pieces.expire()
 
@@ -118,7 +125,8 @@ class PartFetch:
     ) -> Iterator[bytes]:
         """Decode what came with the batch, and fetch on from there."""
         if isinstance(first, ImapCommandError):
-            raise first
+            with self._at():
+                raise first
         decoder = decoder_for(request.encoding)
         raw, first = first, None
         is_last = False
@@ -210,8 +218,11 @@ class _Answer:
 class _Pieces:
     """The pieces of one part, until the next part is taken."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(
+        self, pieces: Iterator[bytes], at: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._pieces: Iterator[bytes] | None = pieces
+        self._at = at
         self._is_exhausted = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -221,7 +232,8 @@ class _Pieces:
         if self._pieces is None:
             if self._is_exhausted:
                 raise StopIteration
-            raise ImapCommandError("A part was left unread when the next one was taken.")
+            with self._at():
+                raise ImapCommandError("A part was left unread when the next one was taken.")
         try:
             return next(self._pieces)
         except BaseException as error:
@@ -239,6 +251,11 @@ def _is_small(request: PartRequest) -> bool:
 
 def _hint(request: PartRequest) -> int:
     return max(request.size_hint_bytes or 0, 0)
+
+
+def _asked(largest_bytes: int) -> int:
+    """Sizes are hints: what is larger comes in further pieces, and nothing comes unbounded."""
+    return largest_bytes + largest_bytes // 8 + 1024
 
 
 def _is_last(request: PartRequest, got: int, asked: int, offset: int) -> bool:

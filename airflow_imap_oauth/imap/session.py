@@ -48,14 +48,16 @@ _SPARE_MESSAGES = 1000
 _HIGHEST_UID = 4_294_967_295
 
 
-def open_session(settings: ImapSettings, access_token: str) -> MailSession:
+def open_session(settings: ImapSettings, access_token: str | Callable[[], str]) -> MailSession:
     """
     Connect over verified TLS and sign in.
 
     Behind the greeting it costs three round trips, or four where the server does not take the
     token with the command.
 
-    :param access_token: It is sent once, over TLS only, and kept nowhere.
+    :param access_token: It is sent once, over TLS only, and kept nowhere. A callable is asked for
+        it once the server has answered: a token may cost a refresh token, which must not be spent
+        for a server that is not there.
     :raises ImapConnectionError: If the server cannot be reached. A retry helps.
     :raises ImapTlsError: If TLS cannot be had or the certificate is not trusted.
     :raises ImapCapabilityError: If the server takes no tokens.
@@ -65,8 +67,9 @@ def open_session(settings: ImapSettings, access_token: str) -> MailSession:
     with _located(settings.conn_id, "IMAP connection"):
         wire = Wire.connect(settings, client_context(settings.ca_file))
     try:
+        token = access_token if isinstance(access_token, str) else access_token()
         with _located(settings.conn_id, "IMAP sign-in"):
-            sign_in(wire, settings, access_token)
+            sign_in(wire, settings, token)
     except BaseException:
         wire.log_out()
         raise

@@ -132,3 +132,9 @@ class Tokens:
 def read_parts(session: MailSession, requests: Sequence[PartRequest]) -> dict[PartRequest, bytes]:
     """Fetch parts whole."""
     return {part.request: b"".join(part.pieces) for part in session.fetch_parts(requests)}
+
+
+def file_request(uid: int, **changes: Any) -> PartRequest:
+    """Ask for the file of a message of :func:`tests.imap.mails.with_file`."""
+    values: dict[str, Any] = {"uid": uid, "section": "2", "encoding": "base64", **changes}
+    return PartRequest(**values)

@@ -14,7 +14,9 @@ from airflow_imap_oauth.imap.addresses import parse_addresses
 from airflow_imap_oauth.imap.charsets import decode_text
 from airflow_imap_oauth.imap.encoded_words import decode_words
 from airflow_imap_oauth.imap.headers import header_fields, parse_date, read_headers
+from airflow_imap_oauth.imap.metadata import parse_internaldate
 from airflow_imap_oauth.imap.parameters import parameter_value
+from airflow_imap_oauth.imap.responses import Value
 from airflow_imap_oauth.imap.shown import shown
 
 # Bytes of which header faults are made.
@@ -134,6 +136,25 @@ def test_dates(text: str, at: datetime | None) -> None:
     found = parse_date(text)
     assert found == at
     assert found is None or found.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        (b"17-Jul-1996 02:44:25 -0700", datetime(1996, 7, 17, 9, 44, 25, tzinfo=UTC)),
+        (b" 1-JAN-2026 00:00:00 +0530", datetime(2025, 12, 31, 18, 30, tzinfo=UTC)),
+        (b"01-jan-2026 23:59:60 +0000", datetime(2026, 1, 1, 23, 59, 59, tzinfo=UTC)),
+        (b"31-Feb-2026 00:00:00 +0000", None),
+        (b"01-Foo-2026 00:00:00 +0000", None),
+        (b"01-Jan-0001 00:00:00 +0100", None),
+        (b"01-Jan-2026", None),
+        (None, None),
+        ((b"x",), None),
+    ],
+)
+def test_dates_of_arrival(value: Value, at: datetime | None) -> None:
+    """INTERNALDATE is aware UTC, whatever its zone and case; what is none is None."""
+    assert parse_internaldate(value) == at
 
 
 def test_headers_of_a_record() -> None:
