@@ -125,7 +125,7 @@ def test_broken_entry_point_names_its_package(install: Install, code: str, probl
 def test_built_in_profile_cannot_be_replaced(install: Install) -> None:
     """A package cannot send the tokens of existing connections elsewhere."""
     install("mine", "google", PROFILE.format(name="google"))
-    assert get_profile("google").label == "Gmail and Google Workspace"
+    assert get_profile("google").label == "Google Workspace and Gmail"
     assert profile_names().count("google") == 1
 
 
