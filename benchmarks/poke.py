@@ -8,9 +8,9 @@ trip is a wait for the server: one for connecting (TCP), one for the first bytes
 each time that the client sends something after it has received something.
 
 Upstream's sensor remembers nothing: it waits for an attachment that is not there and reads the
-whole mailbox at each poke, so one poke tells what any of them costs. Ours waits for what arrives
-after its first poke, and holds a living access token at its second, so that nobody asks the
-authorization server.
+whole mailbox at each poke, so one poke tells what any of them costs. Ours waits for a subject that
+is not there: its first poke has searched the mailbox, and its second knows that nothing has come
+since. It holds a living access token by then, so that nobody asks the authorization server.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def _second_of_ours() -> Callable[[], bool]:
 
     from airflow_imap_oauth.sensors.imap_oauth import ImapOAuthMessageSensor
 
-    sensor = ImapOAuthMessageSensor(task_id="wait", imap_conn_id="ours", baseline="first_poke")
+    sensor = ImapOAuthMessageSensor(
+        task_id="wait", imap_conn_id="ours", mail_filter=f'(SUBJECT "{_NOT_THERE}")'
+    )
 
     def poke() -> bool:
         return bool(sensor.poke(Context()).is_done)

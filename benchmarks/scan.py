@@ -46,6 +46,9 @@ def measure(rig: Rig, *, rounds: int, peer_name: str) -> list[Row]:
             if done["digest"] != received["peer"]["digest"]:
                 raise RuntimeError("Two runs bring different attachments.")
             seconds[client].append(done["seconds"])
+    for client, each in seconds.items():
+        # How far apart they are tells how busy the machine was.
+        print(f"{client}: {', '.join(f'{one:.2f}' for one in each)} s", flush=True)
     if received["ours"]["digest"] != received["peer"]["digest"]:
         raise RuntimeError("We bring other attachments than the peer.")
     return [
