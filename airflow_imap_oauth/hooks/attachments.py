@@ -130,11 +130,8 @@ def read(session: MailSession, wanted: Sequence[Found]) -> list[tuple[str, bytes
     :return: Name as the sender wrote it, and decoded content, in the order of ``wanted``. The name
         is not safe to use as a path.
     """
-    contents = {
-        (fetched.request.uid, fetched.request.section): b"".join(fetched.pieces)
-        for fetched in session.fetch_parts(each.request for each in wanted)
-    }
-    return [(each.part.filename or "", contents[each.uid, each.part.section]) for each in wanted]
+    contents = {found: b"".join(fetched.pieces) for found, fetched in _fetch(session, wanted)}
+    return [(each.part.filename or "", contents[each]) for each in wanted]
 
 
 def save(
@@ -149,14 +146,13 @@ def save(
 
     :param overwrite: Replace files that are there; False gives the new one a number, too.
     :return: The files, in the order of ``wanted``.
-    :raises DestinationError: If the folder cannot be written. A retry may help.
+    :raises DestinationError: If the folder cannot be written. A retry cannot help.
     """
     with _opened(folder) as descriptor:
         names = _names(wanted, descriptor, overwrite=overwrite)
-        for fetched in session.fetch_parts(each.request for each in wanted):
-            key = (fetched.request.uid, fetched.request.section)
-            names[key] = _save_one(fetched, names[key], descriptor, overwrite=overwrite)
-    paths = [Path(folder) / names[each.uid, each.part.section] for each in wanted]
+        for found, fetched in _fetch(session, wanted):
+            names[found] = _save_one(fetched, names[found], descriptor, overwrite=overwrite)
+    paths = [Path(folder) / names[each] for each in wanted]
     for path in paths:
         logger.info("Saved attachment '%s'.", path)
     return paths
@@ -169,16 +165,31 @@ def _steps(uids: Sequence[int]) -> Iterator[Sequence[int]]:
         end, size = end - size, _STEP
 
 
+def _fetch(session: MailSession, wanted: Sequence[Found]) -> Iterator[tuple[Found, FetchedPart]]:
+    """Yield attachments on their way, in any order; warn of those that cannot be decoded whole."""
+    by_key = {(each.uid, each.part.section): each for each in wanted}
+    for fetched in session.fetch_parts(each.request for each in wanted):
+        found = by_key[fetched.request.uid, fetched.request.section]
+        yield found, fetched
+        if fetched.report.damage is not None:
+            logger.warning(
+                "Attachment '%s' of UID %d is damaged, and is handed out as far as it goes: %s",
+                attachment_name(found.part),
+                found.uid,
+                fetched.report.damage,
+            )
+
+
 @contextmanager
 def _opened(folder: str | Path) -> Iterator[int]:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _unwritable(folder, error) from None
     try:
         yield descriptor
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _unwritable(folder, error) from None
     finally:
         os.close(descriptor)
 
@@ -191,7 +202,7 @@ def _unwritable(folder: str | Path, error: OSError) -> DestinationError:
     )
 
 
-def _names(wanted: Sequence[Found], folder: int, *, overwrite: bool) -> dict[tuple[int, str], str]:
+def _names(wanted: Sequence[Found], folder: int, *, overwrite: bool) -> dict[Found, str]:
     taken: set[str] = set()
     names = {}
     for each in wanted:
@@ -200,7 +211,7 @@ def _names(wanted: Sequence[Found], folder: int, *, overwrite: bool) -> dict[tup
             if name.casefold() not in taken and (overwrite or not _exists(name, folder)):
                 break
         taken.add(name.casefold())
-        names[each.uid, each.part.section] = name
+        names[each] = name
     return names
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.providers.imap.hooks.imap import ImapHook
 
-from airflow_imap_oauth.exceptions import ConfigurationError
+from airflow_imap_oauth.exceptions import ConfigurationError, ImapOAuthError
 from airflow_imap_oauth.hooks.attachments import (
     NOT_FOUND_MODES,
     AttachmentNotFoundError,
@@ -154,7 +154,8 @@ class ImapOAuthHook(ImapHook):
             mail_folder=mail_folder,
             mail_filter=mail_filter,
         )
-        return bool(self._find(query))
+        with self._located():
+            return bool(self._find(query))
 
     def retrieve_mail_attachments(
         self,
@@ -182,7 +183,6 @@ class ImapOAuthHook(ImapHook):
         :raises AttachmentNotFoundError: If there is none and ``not_found_mode`` is ``raise``; also
             an ``AirflowException``. A retry helps once the mail has come.
         """
-        _check_not_found_mode(not_found_mode)
         query = AttachmentQuery(
             name=name,
             check_regex=check_regex,
@@ -191,10 +191,9 @@ class ImapOAuthHook(ImapHook):
             mail_folder=mail_folder,
             mail_filter=mail_filter,
         )
-        found = self._find(query)
-        if not found:
-            self._handle_not_found_mode(not_found_mode)
-        return [*read(self._session(), found)]
+        with self._located():
+            found = self._find(query, not_found_mode)
+            return [*read(self._session(), found)]
 
     def download_mail_attachments(
         self,
@@ -229,7 +228,6 @@ class ImapOAuthHook(ImapHook):
             an ``AirflowException``. A retry helps once the mail has come.
         :raises DestinationError: If the folder cannot be written.
         """
-        _check_not_found_mode(not_found_mode)
         query = AttachmentQuery(
             name=name,
             check_regex=check_regex,
@@ -238,25 +236,32 @@ class ImapOAuthHook(ImapHook):
             mail_folder=mail_folder,
             mail_filter=mail_filter,
         )
-        found = self._find(query)
-        if not found:
-            self._handle_not_found_mode(not_found_mode)
-        save(self._session(), found, Path(local_output_directory), overwrite=overwrite)
+        with self._located():
+            found = self._find(query, not_found_mode)
+            save(self._session(), found, Path(local_output_directory), overwrite=overwrite)
 
-    def _find(self, query: AttachmentQuery) -> list[Found]:
-        query.matcher()  # a wrong argument is told before anything is asked
-        return find(self._session(), query)
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        try:
+            yield
+        except ImapOAuthError as error:
+            error.located(conn_id=self.imap_conn_id, step="looking for attachments")
+            raise
 
-    def _handle_not_found_mode(self, not_found_mode: str) -> None:
-        if not_found_mode == "raise":
-            raise AttachmentNotFoundError(
-                "No attachment of that name was found.",
-                hint="",
-                conn_id=self.imap_conn_id,
-                step="looking for attachments",
+    def _find(self, query: AttachmentQuery, not_found_mode: str = "ignore") -> list[Found]:
+        # A wrong argument is told before anything is asked.
+        query.matcher()
+        if not_found_mode not in NOT_FOUND_MODES:
+            raise ConfigurationError(
+                f"not_found_mode must be one of {', '.join(NOT_FOUND_MODES)}, "
+                f"not {not_found_mode!r}."
             )
-        if not_found_mode == "warn":
+        found = find(self._session(), query)
+        if not found and not_found_mode == "raise":
+            raise AttachmentNotFoundError("No attachment of that name was found.")
+        if not found and not_found_mode == "warn":
             self.log.warning("No attachment of that name was found.")
+        return found
 
     def _session(self) -> MailSession:
         if self.mail_client is None:
@@ -279,10 +284,3 @@ class ImapOAuthHook(ImapHook):
 
     def _tokens(self, mailbox: Mailbox) -> MaskedTokens:
         return MaskedTokens(mailbox.token_manager(), mailbox.settings.imap)
-
-
-def _check_not_found_mode(not_found_mode: str) -> None:
-    if not_found_mode not in NOT_FOUND_MODES:
-        raise ConfigurationError(
-            f"not_found_mode must be one of {', '.join(NOT_FOUND_MODES)}, not {not_found_mode!r}."
-        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from airflow_imap_oauth.exceptions import ImapOAuthError
 from airflow_imap_oauth.hooks.config import PackageOptions, read_options
 from airflow_imap_oauth.hooks.connection import ConnectionLike, ConnectionSettings, parse
 from airflow_imap_oauth.hooks.keys import sealer as configured_sealer
@@ -70,11 +71,14 @@ def open_mailbox(connection: ConnectionLike, options: PackageOptions | None = No
     :raises ConfigurationError: If connection or options are wrong. A retry cannot help.
     :raises SealingError: If the client secret does not open here. A retry cannot help.
     """
-    options = options or read_options()
-    parsed = parse(connection, allow_loopback_http=options.allow_loopback_http)
-    sealer = configured_sealer(options)
-    bound = binding(parsed.oauth, parsed.imap.host)
-    oauth = with_open_client_secret(parsed.oauth, bound, sealer)
+    try:
+        options = options or read_options()
+        parsed = parse(connection, allow_loopback_http=options.allow_loopback_http)
+        sealer = configured_sealer(options)
+        bound = binding(parsed.oauth, parsed.imap.host)
+        oauth = with_open_client_secret(parsed.oauth, bound, sealer)
+    except ImapOAuthError as error:
+        raise error.located(conn_id=connection.conn_id, step="settings") from None
     return Mailbox(
         settings=replace(parsed, oauth=oauth), binding=bound, sealer=sealer, options=options
     )

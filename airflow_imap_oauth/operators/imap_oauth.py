@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, ObjectStoragePath
+from airflow.sdk import BaseOperator
 
 from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.retry import airflow_errors
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_imap_oauth.etl import FetchOptions, RunResult
     from airflow_imap_oauth.imap.model import MailSession
@@ -79,8 +79,10 @@ class ImapOAuthFetchOperator(BaseOperator):
         super().__init__(**kwargs)
         if isinstance(parts, str) or not parts or set(parts) - set(PARTS):
             raise ConfigurationError(f"parts must be some of {', '.join(PARTS)}, not {parts!r}.")
-        if max_messages is not None and max_messages < 1:
-            raise ConfigurationError(f"max_messages must be at least 1, not {max_messages}.")
+        if max_messages is not None and (type(max_messages) is not int or max_messages < 1):
+            raise ConfigurationError(
+                f"max_messages must be a whole number from 1, or None, not {max_messages!r}."
+            )
         self.imap_conn_id = imap_conn_id
         self.destination = destination
         self.mail_folder = mail_folder
@@ -89,6 +91,13 @@ class ImapOAuthFetchOperator(BaseOperator):
         self.attachment_glob = attachment_glob
         self.max_messages = max_messages
         self._session: MailSession | None = None
+        for name in ("imap_conn_id", "destination", "mail_folder"):
+            if getattr(self, name) in (None, ""):
+                raise ConfigurationError(f"{name} is empty.")
+        if mail_filter is None or attachment_glob == "":
+            raise ConfigurationError(
+                "To choose everything leave mail_filter and attachment_glob out."
+            )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land what is new."""
@@ -102,10 +111,11 @@ class ImapOAuthFetchOperator(BaseOperator):
 
     def _fetch(self, run_id: str) -> RunResult:
         from airflow_imap_oauth.etl import fetch, open_destination  # noqa: PLC0415  # see the top
+        from airflow_imap_oauth.hooks.destination import destination_path  # noqa: PLC0415
         from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook  # noqa: PLC0415  # see the top
 
         # Before anyone signs in: a destination that cannot be used is told without touching mail.
-        destination = open_destination(ObjectStoragePath(self.destination))
+        destination = open_destination(destination_path(self.destination))
         hook = ImapOAuthHook(imap_conn_id=self.imap_conn_id)
         with hook.session() as session:
             self._session = session

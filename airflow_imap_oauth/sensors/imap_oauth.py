@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, ObjectStoragePath, PokeReturnValue
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -23,7 +23,7 @@ from airflow_imap_oauth.retry import airflow_errors
 from airflow_imap_oauth.sensors.memory import InstanceMemory, Memory, shared_memory
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_imap_oauth.etl import Position
     from airflow_imap_oauth.sensors.looking import Baseline, Look
@@ -81,6 +81,11 @@ class ImapOAuthMessageSensor(BaseSensorOperator):
         self.baseline: Baseline = baseline
         self.ledger = ledger
         self._instance_memory = InstanceMemory()
+        for name in ("imap_conn_id", "mail_folder"):
+            if not getattr(self, name):
+                raise ConfigurationError(f"{name} is empty.")
+        if mail_filter is None or ledger == "":
+            raise ConfigurationError("To count every message leave mail_filter and ledger out.")
 
     def execute(self, context: Context) -> Any:
         """Poke until there is mail; then, or at the end of waiting, forget what was seen."""
@@ -135,12 +140,16 @@ class ImapOAuthMessageSensor(BaseSensorOperator):
             open_destination,
             read_position,
         )
+        from airflow_imap_oauth.hooks.destination import destination_path  # noqa: PLC0415
 
-        destination = open_destination(ObjectStoragePath(self.ledger), read_only=True)
+        destination = open_destination(destination_path(self.ledger), read_only=True)
         return read_position(destination, account=account, mail_folder=self.mail_folder)
 
     def _memory(self, context: Context) -> Memory:
-        return shared_memory(context) if self.reschedule else self._instance_memory
+        # A retry is another process, too: a baseline set anew would lie above unseen messages.
+        if self.reschedule or self.baseline == "first_poke":
+            return shared_memory(context)
+        return self._instance_memory
 
     def _forget(self, context: Context) -> None:
         try:

@@ -53,6 +53,7 @@ def look(
     """
     state = session.examine(mail_folder)
     criteria = normalize_criteria(criteria)
+    is_first = seen is None
     if seen is not None and seen.uidvalidity != state.uidvalidity:
         # UIDs mean other messages now, and no message can be told to be an old one.
         log.warning("Mail folder '%s' was renumbered: looking anew.", mail_folder)
@@ -64,7 +65,8 @@ def look(
         committed = Position()
     first = 1 + (seen.baseline_uid if can_change(criteria) else seen.searched_uid)
     first = max(first, committed.search_from(criteria))
-    if state.uidnext is not None and first >= state.uidnext:
+    # The first look asks the server in any case: criteria that it refuses are told at once.
+    if not is_first and state.uidnext is not None and first >= state.uidnext:
         return Look(uids=(), seen=_seen_all(seen, state))
     found = session.search(criteria, uid_from=first)
     uids = tuple(uid for uid in found if not committed.is_settled(uid))

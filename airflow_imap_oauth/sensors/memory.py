@@ -3,9 +3,9 @@
 """
 What a sensor keeps from poke to poke.
 
-In poke mode that is the instance. In reschedule mode every poke is another process: Airflow 3.3
-keeps the memory in its task state store; before, it is a small Variable, named after the task
-instance and deleted when the task has ended.
+In poke mode that is the instance, unless a baseline must outlive a retry. In reschedule mode every
+poke is another process: Airflow 3.3 keeps the memory in its task state store; before, it is a small
+Variable, named after the task instance and deleted when the task has ended.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from airflow.models.connection import Connection
 from sqlalchemy import select
@@ -69,27 +69,36 @@ def list_mailboxes(session: Session, readable: Collection[str]) -> Listing:
 
     :param readable: The ids of the connections that the user may read.
     """
-    found: Iterable[Any] = session.scalars(
-        select(Connection).where(Connection.conn_type == CONN_TYPE).order_by(Connection.conn_id)
-    )
-    connections = [connection for connection in found if connection.conn_id in readable]
+    # Not whole rows: Airflow decrypts a connection as it is loaded, and one that does not decrypt
+    # must not hide all others.
+    found = session.execute(
+        select(Connection.conn_id, Connection.login)
+        .where(Connection.conn_type == CONN_TYPE)
+        .order_by(Connection.conn_id)
+    ).all()
     try:
         options = read_options()
     except ImapOAuthError as error:
         return Listing(rows=(), problem=str(error))
-    return Listing(rows=tuple(_row(connection, options) for connection in connections))
+    rows = (
+        _row(session, conn_id, login or "", options)
+        for conn_id, login in found
+        if conn_id in readable
+    )
+    return Listing(rows=tuple(rows))
 
 
-def _row(connection: Any, options: PackageOptions) -> MailboxRow:
+def _row(session: Session, conn_id: str, login: str, options: PackageOptions) -> MailboxRow:
     try:
-        mailbox = open_mailbox(connection, options)
+        query = select(Connection).where(Connection.conn_id == conn_id)
+        mailbox = open_mailbox(session.scalars(query).one(), options)
         return _described(mailbox, mailbox.token_manager().state())
     except ImapOAuthError as error:
-        return _misconfigured(connection, _advice(error))
-    except Exception as error:  # noqa: BLE001  # one broken row must not hide all others
-        # Airflow raises bare errors where it cannot decrypt a connection; their text is not shown.
+        return _misconfigured(conn_id, login, f"{error.message} {error.hint}".strip())
+    except Exception as error:  # noqa: BLE001  # whatever Airflow raises; its text is not shown
         return _misconfigured(
-            connection,
+            conn_id,
+            login,
             f"The connection cannot be read ({type(error).__name__}). Check that this API server "
             "has the [core] fernet_key it was saved with.",
         )
@@ -117,15 +126,7 @@ def _note(state: TokenState) -> str:
     return " ".join(dict.fromkeys(part for part in parts if part))
 
 
-def _misconfigured(connection: Any, note: str) -> MailboxRow:
+def _misconfigured(conn_id: str, login: str, note: str) -> MailboxRow:
     return MailboxRow(
-        conn_id=connection.conn_id,
-        mail_provider="",
-        account=connection.login or "",
-        state="misconfigured",
-        note=note,
+        conn_id=conn_id, mail_provider="", account=login, state="misconfigured", note=note
     )
-
-
-def _advice(error: ImapOAuthError) -> str:
-    return f"{error.message} {error.hint}".strip()

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,10 +68,12 @@ def stored(
     embedded_imap: EmbeddedImapServer,
     imap_login: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Stored:
+) -> Iterator[Stored]:
     """Give a good connection whose refresh token was not used yet."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
-    return Stored(authorization_server, embedded_imap, imap_login(), monkeypatch)
+    made = Stored(authorization_server, embedded_imap, imap_login(), monkeypatch)
+    yield made
+    connections.remove(made.conn_id)
 
 
 def test_a_fresh_connection_is_tested_without_spending_its_refresh_token(stored: Stored) -> None:
