@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 
 import pytest
@@ -156,6 +158,41 @@ def test_closing_never_raises_nor_waits(
     assert time.monotonic() - started < 10 * SHORT_SECONDS
     with scripted.fails(ImapConnectionError, "IMAP NOOP"):
         session.noop()
+
+
+def test_closing_amid_a_command(scripted: Account, embedded_imap: EmbeddedImapServer) -> None:
+    """Who closes while a command waits ends it at once, as a lost connection."""
+    embedded_imap.script("NOOP", answer=b"")
+    session = scripted.open(read_timeout_seconds=30.0)
+    closing = threading.Timer(SHORT_SECONDS, session.close)
+    started = time.monotonic()
+    closing.start()
+    with scripted.fails(ImapConnectionError, "IMAP NOOP"):
+        session.noop()
+    closing.join()
+    assert time.monotonic() - started < 10 * SHORT_SECONDS
+    session.close()
+
+
+def test_an_interrupted_command(scripted: Account, embedded_imap: EmbeddedImapServer) -> None:
+    """A command that was broken off leaves half an answer: the session is of no use any more."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    embedded_imap.script("NOOP", answer=b"* OK half an ans")
+    session = scripted.open(read_timeout_seconds=30.0)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, SHORT_SECONDS)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            session.noop()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with scripted.fails(ImapConnectionError, "IMAP EXAMINE"):
+        session.examine("INBOX")
+    session.close()
+    assert embedded_imap.command_names[-1] == "NOOP"
 
 
 def test_leaving_politely(scripted: Account, embedded_imap: EmbeddedImapServer) -> None:

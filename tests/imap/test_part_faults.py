@@ -51,6 +51,23 @@ def test_a_server_that_knows_no_partial_fetch(
     assert embedded_imap.command_names.count("UID FETCH") == 2
 
 
+def test_a_server_that_forgets_the_offset(
+    scripted: Account, embedded_imap: EmbeddedImapServer
+) -> None:
+    """Who begins anew where the second piece was asked for doubles nothing."""
+    content = random_bytes(MIB)
+    scripted.deliver(with_file(content))
+    with scripted.session("INBOX") as session:
+        (body,) = read_parts(session, [file_request(1, encoding="binary")]).values()
+        assert len(body) > PIECE_BYTES
+        answer = b"* 1 FETCH (UID 1 BODY[2] {%d}\r\n%b)\r\n{tag} OK done\r\n" % (len(body), body)
+        embedded_imap.script(
+            "UID FETCH", matching=lambda line: f"<{PIECE_BYTES}." in line, answer=answer
+        )
+        found = read_parts(session, [file_request(1)])
+    assert list(found.values()) == [content]
+
+
 def test_a_server_that_caps_its_pieces(
     scripted: Account, embedded_imap: EmbeddedImapServer
 ) -> None:
