@@ -66,7 +66,7 @@ bench: venv  ## Measure against the peers and write benchmarks/results.json.
 
 .PHONY: clean
 clean:  ## Remove environments, caches and the demo's output.
-	rm -rf .venv .venv-lowest .demo demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-lowest .cache .demo demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # The compiled files name versions and hashes, never the host they came from.
 COMPILE := uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
