@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -33,6 +34,14 @@ def scripted(
 ) -> Account:
     """Give an account on the embedded server, which can be told to misbehave."""
     return Account(embedded_imap, authorization_server, imap_login())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_authorities_of_the_environment() -> Iterator[None]:
+    """Leave out the authorities that the environment adds: reading them takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", os.devnull)
+        yield
 
 
 @pytest.fixture(autouse=True)
