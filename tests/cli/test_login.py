@@ -38,11 +38,14 @@ def _hook_as_in_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def account(authorization_server: AuthorizationServer, imap_login: Callable[[], str]) -> str:
+def account(
+    authorization_server: AuthorizationServer, imap_login: Callable[[], str]
+) -> Iterator[str]:
     """Give a connection without a refresh token, and the address of its account."""
     address = imap_login()
     connections.add(CONN_ID, login=address, extra=connections.custom(authorization_server))
-    return address
+    yield address
+    connections.remove(CONN_ID)
 
 
 @contextmanager

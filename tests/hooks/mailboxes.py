@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from imapclient import IMAPClient
 
-from airflow_imap_oauth.imap.model import ImapSettings
-from airflow_imap_oauth.imap.session import open_session
 from tests.hooks import connections
 from tests.mailbox.building import attachment, entity, message, multipart
 
@@ -51,19 +51,11 @@ class Mailbox:
 
     def search(self, criteria: str, folder: str = "INBOX") -> list[int]:
         """Search a folder as another client."""
-        settings = ImapSettings(
-            conn_id="other",
-            host=self.mail.host,
-            port=self.mail.port,
-            user=self.login,
-            ca_file=str(self.authorization.ca_file),
-        )
-        session = open_session(settings, self.authorization.mint_access_token(self.login))
-        try:
-            session.examine(folder)
-            return session.search(criteria)
-        finally:
-            session.close()
+        context = ssl.create_default_context(cafile=str(self.authorization.ca_file))
+        with IMAPClient(self.mail.host, self.mail.port, ssl_context=context) as client:
+            client.oauth2_login(self.login, self.authorization.mint_access_token(self.login))
+            client.select_folder(folder, readonly=True)
+            return [*client.search(criteria)]
 
 
 def with_files(*files: tuple[str, bytes], subject: str = "Report", sender: str = "a") -> bytes:

@@ -42,7 +42,7 @@ def sensing(
     """Return what makes the sensor; it never waits between pokes."""
 
     def build(task_id: str = "task") -> ImapOAuthMessageSensor:
-        values = {"imap_conn_id": mailbox.conn_id, "poke_interval": 0, "timeout": 20, **arguments}
+        values = {"imap_conn_id": mailbox.conn_id, "poke_interval": 0, "timeout": 600, **arguments}
         return kind(task_id=task_id, **values)
 
     return build
@@ -176,9 +176,10 @@ KINDS = pytest.mark.parametrize("kind", [ImapOAuthMessageSensor, SensorBeforeSta
 
 @KINDS
 def test_first_poke_is_the_baseline_across_processes(
-    mailbox: Mailbox, kind: type[ImapOAuthMessageSensor]
+    embedded_mailbox: Mailbox, kind: type[ImapOAuthMessageSensor]
 ) -> None:
     """In reschedule mode each poke is another process; only what came after the first counts."""
+    mailbox = embedded_mailbox
     mailbox.deliver(with_files(), with_files())
     run = Run(sensing(mailbox, kind, baseline="first_poke", mode="reschedule"))
     assert [run.attempt().state for _ in range(2)] == ["up_for_reschedule"] * 2
@@ -190,8 +191,14 @@ def test_first_poke_is_the_baseline_across_processes(
     assert memories() == []
 
 
-@KINDS
-@pytest.mark.parametrize("arguments", [{}, {"soft_fail": True}])
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (ImapOAuthMessageSensor, {}),
+        (ImapOAuthMessageSensor, {"soft_fail": True}),
+        (SensorBeforeStateStore, {}),
+    ],
+)
 def test_memory_ends_with_the_task(
     embedded_mailbox: Mailbox, kind: type[ImapOAuthMessageSensor], arguments: dict[str, Any]
 ) -> None:
