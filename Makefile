@@ -75,5 +75,5 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.10 --no-header 
 requirements:  ## Compile the hashed requirement files anew (needs uv on the PATH).
 	$(COMPILE) --generate-hashes pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) --resolution lowest-direct --no-deps pyproject.toml -o requirements/lowest-direct.txt
-	$(COMPILE) --generate-hashes pyproject.toml requirements/dev.in -c requirements/lowest-direct.txt \
+	$(COMPILE) --generate-hashes pyproject.toml requirements/dev.in requirements/lowest.in -c requirements/lowest-direct.txt \
 		-o requirements/lowest.txt
