@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 MARKER = "destination.json"
 _SLUG_CHARACTERS = re.compile(r"[^A-Za-z0-9_]+")
+_LONGEST_SECTION = 40
 _SECTION = re.compile(r"[^A-Za-z0-9.]+")
 
 
@@ -76,7 +77,7 @@ class FolderKey:
             (:func:`airflow_imap_oauth.imap.names.attachment_name`).
         """
         where = f"{self.data('attachments', uidvalidity)}/{uid:010d}"
-        return f"{where}/{_SECTION.sub('_', section)}-{base_name}"
+        return f"{where}/{_short(_SECTION.sub('_', section))}-{base_name}"
 
     def records(self, uidvalidity: int, uids: tuple[int, int], commit_id: str) -> str:
         """
@@ -127,3 +128,10 @@ def short_hash(*texts: str) -> str:
     """Return 16 hexadecimal digits that tell these texts from all others."""
     canonical = json.dumps(texts, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
+
+
+def _short(section: str) -> str:
+    """Keep the names of deeply nested parts within what file systems take (255 bytes)."""
+    if len(section) <= _LONGEST_SECTION:
+        return section
+    return f"{section[:16]}~{hashlib.sha256(section.encode()).hexdigest()[:16]}"

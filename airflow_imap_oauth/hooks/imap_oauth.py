@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from airflow.providers.imap.hooks.imap import ImapHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_imap_oauth.exceptions import ConfigurationError, ImapOAuthError
 from airflow_imap_oauth.hooks.attachments import (
@@ -280,7 +281,16 @@ class ImapOAuthHook(ImapHook):
 
     def _mailbox(self) -> Mailbox:
         # Read anew each time: somebody may have authorized again meanwhile.
-        return open_mailbox(self.get_connection(self.imap_conn_id))
+        try:
+            connection = self.get_connection(self.imap_conn_id)
+        except AirflowNotFoundException:
+            raise ConfigurationError(
+                "There is no such connection.",
+                hint="Add it under Admin, Connections, or correct imap_conn_id.",
+                conn_id=self.imap_conn_id,
+                step="connection",
+            ) from None
+        return open_mailbox(connection)
 
     def _tokens(self, mailbox: Mailbox) -> MaskedTokens:
         return MaskedTokens(mailbox.token_manager(), mailbox.settings.imap)

@@ -158,14 +158,9 @@ class Wire:
                 self.command(b"LOGOUT")
         self.shut_down()
 
-    @contextmanager
-    def withholding(self, secrets: tuple[str, ...]) -> Iterator[None]:
+    def withhold(self, secrets: tuple[str, ...]) -> None:
         """Let no text of the server that repeats one of these into an answer, error or log."""
         self._secrets = secrets
-        try:
-            yield
-        finally:
-            self._secrets = ()
 
     # --- Commands -------------------------------------------------------------------------------
 

@@ -48,10 +48,10 @@ def sign_in(wire: Wire, settings: ImapSettings, access_token: str) -> None:
     at_once = "SASL-IR" in offered and len(encoded) < _LONGEST_COMMAND_BYTES
     sasl = OAuthSaslClient(mechanism, raw, sent=at_once)
     secrets = (access_token, encoded.decode())
-    with wire.withholding(secrets):
-        refusal = wire.authenticate(name, sasl, encoded if at_once else None)
-        # Not CAPABILITY: Exchange answers that also when the mailbox cannot be opened.
-        refusal = refusal or wire.command(b'LIST "" ""')
+    wire.withhold(secrets)
+    refusal = wire.authenticate(name, sasl, encoded if at_once else None)
+    # Not CAPABILITY: Exchange answers that also when the mailbox cannot be opened.
+    refusal = refusal or wire.command(b'LIST "" ""')
     wire.take("LIST")
     if refusal is not None:
         _raise(refusal, name, _challenge_without(sasl.challenge, secrets))

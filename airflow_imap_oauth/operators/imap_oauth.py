@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_imap_oauth.exceptions import ConfigurationError
-from airflow_imap_oauth.retry import airflow_errors
+from airflow_imap_oauth.retry import airflow_errors, check_rendered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -102,6 +102,12 @@ class ImapOAuthFetchOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Land what is new."""
         with airflow_errors(conn_id=self.imap_conn_id):
+            check_rendered(
+                imap_conn_id=self.imap_conn_id,
+                mail_folder=self.mail_folder,
+                mail_filter=self.mail_filter,
+                attachment_glob="*" if self.attachment_glob is None else self.attachment_glob,
+            )
             return self._fetch(run_id_of(context)).to_xcom()
 
     def on_kill(self) -> None:

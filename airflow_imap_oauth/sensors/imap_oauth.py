@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_imap_oauth.exceptions import ConfigurationError
-from airflow_imap_oauth.retry import airflow_errors
+from airflow_imap_oauth.retry import airflow_errors, check_rendered
 from airflow_imap_oauth.sensors.memory import InstanceMemory, Memory, shared_memory
 
 if TYPE_CHECKING:
@@ -100,6 +100,11 @@ class ImapOAuthMessageSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
         with airflow_errors(conn_id=self.imap_conn_id):
+            check_rendered(
+                imap_conn_id=self.imap_conn_id,
+                mail_folder=self.mail_folder,
+                mail_filter=self.mail_filter,
+            )
             memory = self._memory(context)
             found = self._look(memory)
             if not found.uids:

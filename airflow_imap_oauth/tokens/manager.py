@@ -34,7 +34,7 @@ from airflow_imap_oauth.tokens.freshness import due, lives
 from airflow_imap_oauth.tokens.locks import RenewalLock
 from airflow_imap_oauth.tokens.record import TokenRecord
 from airflow_imap_oauth.tokens.record_keeper import RecordKeeper
-from airflow_imap_oauth.tokens.refreshing import Refresh, ServerRefresh
+from airflow_imap_oauth.tokens.refreshing import Refresh, ServerRefresh, spend
 from airflow_imap_oauth.tokens.sealing import Sealer
 from airflow_imap_oauth.tokens.seeds import (
     Seed,
@@ -273,7 +273,7 @@ class TokenManager:
             logger.warning("Connection '%s': %s", self._conn_id, warning)
         asked_at = self._now()
         try:
-            response = self._refresh(current.refresh_token)
+            response, interruption = spend(self._refresh, current.refresh_token)
         except ReauthorizationRequiredError as error:
             return self._refused(current, error, may_adopt=may_adopt)
         except ImapOAuthError as error:
@@ -283,6 +283,8 @@ class TokenManager:
         rotated = record.refresh_token != current.record.refresh_token
         # Not handed out, nor refused, before its refresh token is safe.
         self._keeper.save_rotated(record)
+        if interruption is not None:
+            raise interruption
         if response.fault is not None:
             raise response.fault
         logger.info(
