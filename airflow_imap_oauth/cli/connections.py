@@ -102,7 +102,7 @@ def _find(session: Any, conn_id: str) -> Connection:
     if connection is None:
         raise ConfigurationError(
             "There is no such connection.",
-            hint="Add it in Airflow under Admin, Connections, or with airflow connections add.",
+            hint="Add it in Airflow under Admin, Connections.",
             conn_id=conn_id,
         )
     found: Connection = connection
