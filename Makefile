@@ -21,8 +21,10 @@ $(VENV)/.ready: $(REQUIREMENTS) pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.14 with the venv module was found. On Debian or Ubuntu:" \
 		"apt-get install python3 python3-venv, or say which to use: make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(REQUIREMENTS)
+	@# The file is complete: pip need not, and for some extras cannot, resolve it once more.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(REQUIREMENTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e tests/mail_providers
+	$(BIN)/python -m pip check
 	@touch $@
 
 .PHONY: lint

@@ -209,7 +209,14 @@ class _Run:
                 searched_uid=plan.searched_uid if is_last else uids[-1],
             )
             commit, position = self._ledger.commit(position, batch, plan)
-            log.info("Commit %d: %s", commit.seq, commit.counts)
+            log.info(
+                "Commit %d: %d messages and %d attachments landed, %d set aside, %d gone.",
+                commit.seq,
+                commit.counts.messages,
+                commit.counts.attachments,
+                commit.counts.quarantined,
+                commit.counts.gone,
+            )
             yield commit
 
     def _batches(
