@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from imapclient import IMAPClient
 
+from airflow_imap_oauth.hooks.variable_store import variable_key
 from tests.hooks import connections
 from tests.mailbox.building import attachment, entity, message, multipart
 
@@ -71,6 +72,16 @@ def with_files(*files: tuple[str, bytes], subject: str = "Report", sender: str =
     )
 
 
+def _forget_tokens(conn_id: str) -> None:
+    """Delete the record of a connection's tokens."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(Variable).where(Variable.key == variable_key(conn_id)))
+
+
 def _mailbox(mail: MailServer, authorization: AuthorizationServer, login: str) -> Iterator[Mailbox]:
     _forget_masks()
     made = Mailbox(
@@ -80,6 +91,7 @@ def _mailbox(mail: MailServer, authorization: AuthorizationServer, login: str) -
     made.connect()
     yield made
     connections.remove(made.conn_id)
+    _forget_tokens(made.conn_id)
 
 
 def _forget_masks() -> None:

@@ -63,12 +63,11 @@ def memories() -> list[str]:
     from sqlalchemy import select
 
     with create_session() as session:
-        states = session.scalars(select(TaskStateStoreModel)).all()
-        found = [row.value for row in states if row.key.startswith("imap_oauth_sensor")]
-        variables = session.scalars(select(Variable)).all()
-        return found + [
-            str(row.get_val()) for row in variables if row.key.startswith("imap_oauth_sensor")
-        ]
+        states, variables = (
+            session.scalars(select(kind).where(kind.key.startswith("imap_oauth_sensor"))).all()
+            for kind in (TaskStateStoreModel, Variable)
+        )
+        return [*(row.value for row in states), *(str(row.get_val()) for row in variables)]
 
 
 # --- What counts ----------------------------------------------------------------------------------
