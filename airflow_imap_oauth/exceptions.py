@@ -61,8 +61,12 @@ class ImapOAuthError(Exception):
             )
             if part
         )
-        text = f"{where}: {self.message}" if where else self.message
-        return f"{text} {self.hint}" if self.hint else text
+        return f"{where}: {self.advice}" if where else self.advice
+
+    @property
+    def advice(self) -> str:
+        """What failed and what to do, for whoever sees anyway where."""
+        return f"{self.message} {self.hint}" if self.hint else self.message
 
 
 class ConfigurationError(ImapOAuthError, ValueError):

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_imap_oauth.exceptions import ConfigurationError, ImapOAuthError
+from airflow_imap_oauth.exceptions import ImapOAuthError
 
 
 class airflow_errors:  # noqa: N801  # a context manager, named like those of contextlib
@@ -47,19 +47,3 @@ class airflow_errors:  # noqa: N801  # a context manager, named like those of co
         if error.retry_helps:
             raise error.with_traceback(None) from None
         raise AirflowFailException(str(error)) from None
-
-
-def check_rendered(**arguments: object) -> None:
-    """
-    Refuse what templates make of values that are missing: it would choose silently.
-
-    :raises ConfigurationError: If an argument is no text, is empty, or is ``None`` as text. A
-        retry cannot help.
-    """
-    for name, value in arguments.items():
-        if not isinstance(value, str) or value.strip() in ("", "None"):
-            raise ConfigurationError(
-                f"{name} is {value!r} once its template is filled in."[:200],
-                hint="Check the template, and what the DAG run hands to it.",
-                step="arguments",
-            )

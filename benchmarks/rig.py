@@ -19,7 +19,8 @@ from typing import Any
 
 from benchmarks import mailbox
 from benchmarks.mailbox import MailboxFacts
-from tests.servers.authorization.dialects import IMAP_SCOPE
+from tests.hooks import connections
+from tests.servers.airflow_stack import without_airflow
 from tests.servers.authorization_server import AuthorizationServer
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.dovecot import Dovecot
@@ -105,10 +106,9 @@ def _deliver_large(dovecot: Dovecot, folder: Path) -> str:
 
 
 def _airflow(folder: Path) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     home = folder / "airflow"
     return {
-        **own,
+        **without_airflow(os.environ),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -125,29 +125,20 @@ def _connections(authorization: AuthorizationServer, dovecot: Dovecot) -> dict[s
     """Ours gets a refresh token as a person would have it; the peer is handed an access token."""
     # Whoever starts a token's life early in a run must not see it end in the middle of it.
     authorization.access_token_lifetime_seconds = _TOKEN_SECONDS
-    extra = {
-        "mail_provider": "custom",
-        "client_id": authorization.client_id,
-        "client_secret": authorization.client_secret,
-        "issuer": authorization.issuer,
-        "scopes": IMAP_SCOPE,
-        "ca_file": str(authorization.ca_file),
-    }
-    connections: dict[str, dict[str, Any]] = {}
+    made: dict[str, dict[str, Any]] = {}
     for suffix, login in (("", LOGIN), ("_large", LARGE_LOGIN)):
         server = {"host": dovecot.host, "port": dovecot.port, "login": login}
-        connections[f"ours{suffix}"] = {
+        made[f"ours{suffix}"] = {
             **server,
             "conn_type": "imap_oauth",
             "password": authorization.mint_refresh_token(login),
-            "extra": extra,
+            "extra": connections.custom(authorization),
         }
-        connections[f"peer{suffix}"] = {
+        made[f"peer{suffix}"] = {
             **server,
             "conn_type": "imap",
             "password": authorization.mint_access_token(login, lifetime_seconds=_TOKEN_SECONDS),
         }
     return {
-        f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection)
-        for name, connection in connections.items()
+        f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in made.items()
     }

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.hooks import connections
 from tests.mailbox import small_mailbox
 from tests.servers.airflow_stack import AirflowStack, sign_in
-from tests.servers.authorization_server import IMAP_SCOPE, AuthorizationServer
+from tests.servers.authorization_server import AuthorizationServer
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.embedded_imap import EmbeddedImapServer, introspection
 
@@ -78,14 +79,5 @@ def _connection(server: AuthorizationServer, mail: EmbeddedImapServer) -> dict[s
         "host": mail.host,
         "port": mail.port,
         "login": LOGIN,
-        "extra": json.dumps(
-            {
-                "mail_provider": "custom",
-                "client_id": server.client_id,
-                "client_secret": server.client_secret,
-                "issuer": server.issuer,
-                "scopes": IMAP_SCOPE,
-                "ca_file": str(server.ca_file),
-            }
-        ),
+        "extra": json.dumps(connections.custom(server)),
     }

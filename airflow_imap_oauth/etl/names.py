@@ -134,4 +134,4 @@ def _short(section: str) -> str:
     """Keep the names of deeply nested parts within what file systems take (255 bytes)."""
     if len(section) <= _LONGEST_SECTION:
         return section
-    return f"{section[:16]}~{hashlib.sha256(section.encode()).hexdigest()[:16]}"
+    return f"{section[:16]}~{short_hash(section)}"

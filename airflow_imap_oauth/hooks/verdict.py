@@ -19,11 +19,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_imap_oauth.exceptions import ImapOAuthError, ReauthorizationRequiredError
+from airflow_imap_oauth.hooks.connection import CONN_TYPE
 from airflow_imap_oauth.hooks.mailbox import Mailbox, MaskedTokens, open_mailbox
 from airflow_imap_oauth.tokens.manager import utc_now
 
 if TYPE_CHECKING:
     from airflow_imap_oauth.hooks.connection import ConnectionLike
+    from airflow_imap_oauth.tokens.state import TokenState
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def verdict(read: Callable[[], ConnectionLike]) -> tuple[bool, str]:
     try:
         return True, _shortened(_check(read()))
     except ImapOAuthError as error:
-        return False, _shortened(f"{error.message} {error.hint}".strip())
+        return False, _shortened(error.advice)
     except Exception as error:  # noqa: BLE001  # shown to people: it must not be a library's text
         logger.warning("Testing the connection failed: %s", type(error).__name__)
         return False, f"The connection cannot be read ({type(error).__name__})."
@@ -58,29 +60,24 @@ def _check(connection: ConnectionLike) -> str:
     mailbox = open_mailbox(connection)
     own = _with_its_own_id(mailbox)
     imap = mailbox.settings.imap
-    if own is not None and _may_sign_in(own):
+    state = (own or mailbox).token_manager().state()
+    if own is not None and _may_sign_in(own, state):
         manager = own.token_manager(renew_early=False)
         connect(imap, MaskedTokens(manager, imap)).close()
         return f"Signed in to {imap.host} as {imap.user}."
-    _check_refresh_token(own or mailbox)
+    if state.status not in _GOOD:
+        raise ReauthorizationRequiredError(state.reason or "Somebody must authorize.")
     _reach_authorization_server(mailbox)
     mechanism = probe(imap)
     return f"{imap.host} offers {mechanism} and the settings are complete; a task signs in."
 
 
-def _may_sign_in(mailbox: Mailbox) -> bool:
+def _may_sign_in(mailbox: Mailbox, state: TokenState) -> bool:
     """Tell whether signing in costs no refresh token."""
     if not mailbox.settings.oauth.profile.rotates_refresh_token:
         return True
-    state = mailbox.token_manager().state()
     expires_at = state.access_token_expires_at
     return state.status == "active" and expires_at is not None and expires_at - utc_now() > _ENOUGH
-
-
-def _check_refresh_token(mailbox: Mailbox) -> None:
-    state = mailbox.token_manager().state()
-    if state.status not in _GOOD:
-        raise ReauthorizationRequiredError(state.reason or "Somebody must authorize.")
 
 
 def _reach_authorization_server(mailbox: Mailbox) -> None:
@@ -118,7 +115,7 @@ def _stored_id(mailbox: Mailbox) -> str | None:
     with create_session() as session:
         rows: Any = session.scalars(
             select(Connection).where(
-                Connection.conn_type == "imap_oauth", Connection.login == wanted.oauth.login
+                Connection.conn_type == CONN_TYPE, Connection.login == wanted.oauth.login
             )
         )
         for row in rows:

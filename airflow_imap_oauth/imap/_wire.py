@@ -265,9 +265,9 @@ class Wire:
         while self._imap.tagged_commands[tag] is None:
             self._read_response()
         status, data = self._imap.tagged_commands.pop(tag)
-        text = withhold(data[0] or b"", self._secrets)
+        text = data[0] or b""
         self._show_alerts(text)
-        return None if status == "OK" else Refusal(status, text)
+        return None if status == "OK" else Refusal(status, withhold(text, self._secrets))
 
     def _read_response(self) -> bytes | None:
         """Read one response; None is a continuation. Raises after BYE."""

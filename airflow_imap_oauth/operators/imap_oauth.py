@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_imap_oauth.exceptions import ConfigurationError
-from airflow_imap_oauth.retry import airflow_errors, check_rendered
+from airflow_imap_oauth.hooks.arguments import check_given, check_rendered
+from airflow_imap_oauth.retry import airflow_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -91,9 +92,7 @@ class ImapOAuthFetchOperator(BaseOperator):
         self.attachment_glob = attachment_glob
         self.max_messages = max_messages
         self._session: MailSession | None = None
-        for name in ("imap_conn_id", "destination", "mail_folder"):
-            if getattr(self, name) in (None, ""):
-                raise ConfigurationError(f"{name} is empty.")
+        check_given(imap_conn_id=imap_conn_id, destination=destination, mail_folder=mail_folder)
         if mail_filter is None or attachment_glob == "":
             raise ConfigurationError(
                 "To choose everything leave mail_filter and attachment_glob out."

@@ -19,7 +19,8 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_imap_oauth.exceptions import ConfigurationError
-from airflow_imap_oauth.retry import airflow_errors, check_rendered
+from airflow_imap_oauth.hooks.arguments import check_given, check_rendered
+from airflow_imap_oauth.retry import airflow_errors
 from airflow_imap_oauth.sensors.memory import InstanceMemory, Memory, shared_memory
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ class ImapOAuthMessageSensor(BaseSensorOperator):
         self.baseline: Baseline = baseline
         self.ledger = ledger
         self._instance_memory = InstanceMemory()
-        for name in ("imap_conn_id", "mail_folder"):
-            if not getattr(self, name):
-                raise ConfigurationError(f"{name} is empty.")
+        check_given(imap_conn_id=imap_conn_id, mail_folder=mail_folder)
         if mail_filter is None or ledger == "":
             raise ConfigurationError("To count every message leave mail_filter and ledger out.")
 

@@ -94,7 +94,7 @@ def _row(session: Session, conn_id: str, login: str, options: PackageOptions) ->
         mailbox = open_mailbox(session.scalars(query).one(), options)
         return _described(mailbox, mailbox.token_manager().state())
     except ImapOAuthError as error:
-        return _misconfigured(conn_id, login, f"{error.message} {error.hint}".strip())
+        return _misconfigured(conn_id, login, error.advice)
     except Exception as error:  # noqa: BLE001  # whatever Airflow raises; its text is not shown
         return _misconfigured(
             conn_id,

@@ -64,6 +64,16 @@ def account(
     return Account(mail_server, authorization_server, imap_login())
 
 
+@pytest.fixture
+def scripted(
+    embedded_imap: EmbeddedImapServer,
+    authorization_server: AuthorizationServer,
+    imap_login: Callable[[], str],
+) -> Account:
+    """Give an account on the embedded server, which can be told to misbehave."""
+    return Account(embedded_imap, authorization_server, imap_login())
+
+
 def _asks_for_bodies(line: str) -> bool:
     return "BODY.PEEK[]" in line
 
@@ -164,23 +174,19 @@ def test_a_message_deleted_between_plan_and_fetch_is_gone(account: Account, land
 
 
 def test_a_connection_cut_midway_is_resumed(
-    embedded_imap: EmbeddedImapServer,
-    authorization_server: AuthorizationServer,
-    imap_login: Callable[[], str],
-    landed: Landed,
+    embedded_imap: EmbeddedImapServer, scripted: Account, landed: Landed
 ) -> None:
     """The server drops the line in the second batch; the retry fetches the rest, no byte twice."""
-    account = Account(embedded_imap, authorization_server, imap_login())
     mails = small_mailbox(6)
     for raw in mails:
-        embedded_imap.deliver(account.login, raw)
+        embedded_imap.deliver(scripted.login, raw)
     options = FetchOptions(commit_messages=2, choice=Choice(attachments=False))
     embedded_imap.script("UID FETCH", uid=3, matching=_asks_for_bodies, drop_after_bytes=400)
     with pytest.raises(ImapConnectionError):
-        account.fetch(landed, "run", options)
+        scripted.fetch(landed, "run", options)
     assert landed.uids() == [1, 2]
 
-    result = account.fetch(landed, "run", options)
+    result = scripted.fetch(landed, "run", options)
 
     assert result.counts.messages == 6
     assert landed.uids() == [1, 2, 3, 4, 5, 6]
@@ -190,15 +196,11 @@ def test_a_connection_cut_midway_is_resumed(
 
 
 def test_a_message_that_the_server_refuses_is_set_aside(
-    embedded_imap: EmbeddedImapServer,
-    authorization_server: AuthorizationServer,
-    imap_login: Callable[[], str],
-    landed: Landed,
+    embedded_imap: EmbeddedImapServer, scripted: Account, landed: Landed
 ) -> None:
     """One NO to one message's bytes, for ever: the others land."""
-    account = Account(embedded_imap, authorization_server, imap_login())
     for raw in small_mailbox(4):
-        embedded_imap.deliver(account.login, raw)
+        embedded_imap.deliver(scripted.login, raw)
     embedded_imap.script(
         "UID FETCH",
         uid=2,
@@ -207,7 +209,7 @@ def test_a_message_that_the_server_refuses_is_set_aside(
         times=None,
     )
 
-    result = account.fetch(landed, "run")
+    result = scripted.fetch(landed, "run")
 
     assert (result.counts.messages, result.counts.quarantined) == (3, 1)
     (odd,) = [record for record in landed.records() if record["outcome"] == "quarantined"]

@@ -10,9 +10,9 @@ import pytest
 
 from airflow_imap_oauth.etl.names import FolderKey
 from airflow_imap_oauth.exceptions import ConfigurationError
+from airflow_imap_oauth.hooks.arguments import check_rendered
 from airflow_imap_oauth.hooks.destination import destination_path
 from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
-from airflow_imap_oauth.retry import check_rendered
 
 if TYPE_CHECKING:
     from tests.hooks.mailboxes import Mailbox

@@ -77,7 +77,7 @@ class AirflowStack:
         self.port = free_port()
         self.base_url = f"http://localhost:{self.port}"
         self.environment = {
-            **_without_airflow(os.environ),
+            **without_airflow(os.environ),
             "AIRFLOW_HOME": str(folder),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONUNBUFFERED": "1",
@@ -276,7 +276,8 @@ class AirflowStack:
             time.sleep(_POLL_SECONDS)
 
 
-def _without_airflow(environment: Mapping[str, str]) -> dict[str, str]:
+def without_airflow(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment that says nothing to Airflow."""
     return {name: value for name, value in environment.items() if not name.startswith("AIRFLOW")}
 
 

@@ -16,17 +16,14 @@ CONNECTION_TYPE = "IMAP (OAuth 2.0)"
 _STANDARD_FIELDS = ("host", "login", "port", "password")
 
 
-def chromium() -> str | None:
-    """Return the path of the browser, or None where it is not installed."""
-    return shutil.which("chromium")
-
-
 @contextmanager
 def browser_page(base_url: str, *, user: str = "admin") -> Iterator[AirflowUi]:
     """Open a browser in which a user has signed in to Airflow."""
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not work for root; all that it opens is our own.
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(30_000)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.hooks import connections
 from tests.servers.airflow_stack import AirflowStack, sign_in
-from tests.servers.authorization.dialects import IMAP_SCOPE
 from tests.servers.dovecot import dovecot_available
 
 if TYPE_CHECKING:
@@ -94,17 +94,7 @@ class Mailboxes:
             "port": self.mail.port,
             "login": self.login(conn_id),
             "password": password,
-            "extra": json.dumps(
-                {
-                    "mail_provider": "custom",
-                    "client_id": self.server.client_id,
-                    "client_secret": self.server.client_secret,
-                    "issuer": self.server.issuer,
-                    "scopes": IMAP_SCOPE,
-                    "ca_file": str(self.server.ca_file),
-                    **extra,
-                }
-            ),
+            "extra": json.dumps(connections.custom(self.server, **extra)),
         }
         self.airflow.add_connection(conn_id, {k: v for k, v in fields.items() if v is not None})
         return conn_id
