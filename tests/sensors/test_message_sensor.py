@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 from collections.abc import Callable
@@ -31,8 +32,9 @@ class SensorBeforeStateStore(ImapOAuthMessageSensor):
     """What runs on Airflow 3.2, whose tasks have no task state store."""
 
     def execute(self, context: Any) -> Any:
-        """Take it away."""
-        del context["task_state_store"]
+        """Take it away, where there is one."""
+        if "task_state_store" in context:
+            del context["task_state_store"]
         return super().execute(context)
 
 
@@ -57,17 +59,21 @@ def poke(sensor: ImapOAuthMessageSensor) -> list[int]:
 
 def memories() -> list[str]:
     """Return what Airflow keeps of all sensors: task states and Variables."""
-    from airflow.models.task_state_store import TaskStateStoreModel
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
+    kept: list[str] = []
     with create_session() as session:
-        states, variables = (
-            session.scalars(select(kind).where(kind.key.startswith("imap_oauth_sensor"))).all()
-            for kind in (TaskStateStoreModel, Variable)
-        )
-        return [*(row.value for row in states), *(str(row.get_val()) for row in variables)]
+        mine = Variable.key.startswith("imap_oauth_sensor")
+        kept += [str(row.get_val()) for row in session.scalars(select(Variable).where(mine))]
+        if importlib.util.find_spec("airflow.models.task_state_store") is not None:  # 3.3
+            from airflow.models.task_state_store import TaskStateStoreModel
+
+            mine = TaskStateStoreModel.key.startswith("imap_oauth_sensor")
+            found = session.scalars(select(TaskStateStoreModel).where(mine))
+            kept += [row.value for row in found]
+    return kept
 
 
 # --- What counts ----------------------------------------------------------------------------------
