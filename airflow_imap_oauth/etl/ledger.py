@@ -11,6 +11,7 @@ before it can be repeated without harm, everything after it can be worked out ag
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from airflow_imap_oauth.exceptions import CommitConflictError, LedgerError
 _INLINE_CHARACTERS = 32 * 1024
 # Bounds how many commits are read on top of a checkpoint.
 _COMMITS_PER_CHECKPOINT = 100
+_COMMIT_NAME = re.compile(r"\d{10}\.json", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +205,12 @@ class Ledger:
             commit, seq = later, seq + 1
 
     def _hinted_seq(self) -> int:
-        """Return the number of a commit at or before the last: the hint may lag, or be lost."""
+        """
+        Return the number of a commit at or before the last: the hint may lag, or be lost.
+
+        It is written after its commit: one that is ahead tells of a commit that was lost, whose
+        messages must not be landed again unasked.
+        """
         data = self._store.read(self._key.tip)
         if data is not None:
             try:
@@ -211,7 +218,7 @@ class Ledger:
             except LedgerError:
                 pass  # a machine that lost power may leave an empty file
         names = self._store.names(f"{self._key.ledger}/commits")
-        return max((int(name[:10]) for name in names if name[:10].isdigit()), default=0)
+        return max((int(name[:10]) for name in names if _COMMIT_NAME.fullmatch(name)), default=0)
 
     def _commit(self, seq: int) -> Commit:
         commit = self._read_commit(seq)

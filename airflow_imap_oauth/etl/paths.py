@@ -132,7 +132,19 @@ def _open_store(path: Any, shown: str) -> Store:
     with store_faults("open the destination", shown):
         if path.protocol in _LOCAL:
             return LocalStore(_absolute(path.path))
-        return ObjectStore(path.fs, path.path, kind=path.protocol, shown=shown)
+        return ObjectStore(_file_system(path), path.path, kind=path.protocol, shown=shown)
+
+
+def _file_system(path: Any) -> Any:
+    try:
+        return path.fs
+    except (ImportError, ValueError):
+        raise DestinationError(
+            f"There is no file system for '{path.protocol}' here, or its connection is incomplete.",
+            hint="Install the Airflow provider that brings it on every worker (for s3:"
+            " apache-airflow-providers-amazon[s3fs]), and check the connection in the URL.",
+            step=STEP,
+        ) from None
 
 
 def _absolute(path: str) -> str:

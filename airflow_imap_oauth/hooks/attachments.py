@@ -59,8 +59,13 @@ class AttachmentQuery:
 
         :raises ConfigurationError: If an argument makes no sense. A retry cannot help.
         """
-        if self.max_mails is not None and self.max_mails < 1:
-            raise ConfigurationError(f"max_mails must be at least 1, not {self.max_mails}.")
+        for argument in ("name", "mail_folder", "mail_filter"):
+            value = getattr(self, argument)
+            if not isinstance(value, str):
+                raise ConfigurationError(f"{argument} must be a text, not {value!r}.")
+        limit = self.max_mails
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise ConfigurationError(f"max_mails must be a number from 1, or None, not {limit!r}.")
         if not self.check_regex:
             return self.name.__eq__
         try:

@@ -269,7 +269,7 @@ def _imap(
     host = fields.plain("The host", connection.host) or profile.imap_host
     if host is None:
         raise fields.error("The host is not set.", "Enter the name of the IMAP server.")
-    if not _HOST.fullmatch(host):
+    if not _is_host(host):
         raise fields.error(
             "The host is not a host name.",
             "Enter the name alone, for example imap.example.com: no scheme, port or path.",
@@ -293,6 +293,14 @@ def _imap(
         connect_timeout_seconds=fields.seconds("connect_timeout_seconds", _DEFAULT_CONNECT_SECONDS),
         read_timeout_seconds=fields.seconds("read_timeout_seconds", _DEFAULT_MAIL_READ_SECONDS),
     )
+
+
+def _is_host(host: str) -> bool:
+    try:
+        host.encode("idna")  # as the resolver will: no label may be empty or too long
+    except UnicodeError:
+        return False
+    return _HOST.fullmatch(host) is not None
 
 
 def _port(

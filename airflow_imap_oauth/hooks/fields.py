@@ -60,6 +60,7 @@ RESERVED = (
 )
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: +[\x21\x23-\x5b\x5d-\x7e]+)*")
 _MAX_SHOWN = 60
 
@@ -115,9 +116,10 @@ class Fields:
         text = str(value).strip()
         if not text or (masked_is_unset and MASK in text):
             return None
-        if _CONTROL.search(text):
+        if _UNFIT.search(text):
             raise self.error(
-                f"{where} holds a line break or another control character.", "Enter it again."
+                f"{where} holds a line break, a control character or half a character.",
+                "Enter it again.",
             )
         return text
 
@@ -178,7 +180,7 @@ class Fields:
             return {}
         try:
             parsed = json.loads(extra or "")
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, dict):
             raise self.error("extra is not a JSON object.", 'It must read like {"key": "value"}.')

@@ -63,7 +63,10 @@ def _suberrors(kind: type[OAuthError], suberrors: str, hint: str | None = None) 
     return Rule(kind=kind, hint=hint, suberrors=frozenset(suberrors.split()))
 
 
-_MALFORMED = "The server calls the request malformed: report this with the correlation id."
+_MALFORMED = (
+    "The server calls the request malformed: check scopes, client id and URLs of the connection;"
+    " if they are right, report this with the correlation id."
+)
 _SCOPES = "Check the scopes of the connection: only scopes of one resource, spelled exactly."
 _TENANT = "Check tenant_id and client_id, and that an administrator consented to the application."
 _SIGN_IN_AGAIN = "Start the sign-in again, and use each answer once."

@@ -62,6 +62,8 @@ def _split(url: str, what: str) -> SplitResult:
         try:
             parts = urlsplit(url)
             _ = parts.port
+            # An empty or too long label: the resolver would fail with an error of its own.
+            (parts.hostname or "").encode("idna")
         except ValueError:
             parts = None
     if parts is None or not parts.scheme or not parts.hostname:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from typing import Any
 
 from airflow_imap_oauth.exceptions import (
@@ -29,6 +30,7 @@ DEFAULT_LIFETIME_SECONDS = 600
 MAX_LIFETIME_SECONDS = 24 * 3600
 
 _VISIBLE_ASCII = range(0x21, 0x7F)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_token_answer(
@@ -58,9 +60,7 @@ def read_token_answer(
             grant=grant,
             reauthorization_hint=settings.profile.dead_refresh_token_hint,
         )
-    refresh_token = payload.get("refresh_token")
-    if not isinstance(refresh_token, str) or not refresh_token:
-        refresh_token = None
+    refresh_token = _refresh_token(payload)
     scopes = _scopes(payload)
     fault = _fault(payload, scopes, settings)
     if fault is None:
@@ -113,9 +113,21 @@ def _decoded(answer: HttpAnswer, settings: OAuthSettings, step: str) -> dict[str
     )
 
 
+def _refresh_token(payload: dict[str, Any]) -> str | None:
+    """Return the refresh token, or None: what is no text in Unicode could not be sent back."""
+    token = payload.get("refresh_token")
+    if not isinstance(token, str) or not token or _SURROGATE.search(token):
+        return None
+    return token
+
+
 def _scopes(payload: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return the scopes; they are stored and shown, so none may be a token that is echoed."""
     scope = payload.get("scope")
-    return split_scope(scope) if isinstance(scope, str) else None
+    if not isinstance(scope, str):
+        return None
+    tokens = {payload.get("access_token"), payload.get("refresh_token")}
+    return tuple(name for name in split_scope(scope) if name not in tokens)
 
 
 def _fault(

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
@@ -255,6 +255,27 @@ def test_a_relative_path_is_refused() -> None:
     """Every worker has another current folder."""
     with pytest.raises(ConfigurationError, match="relative"):
         open_destination(Path("mail"))
+
+
+@pytest.mark.parametrize("fault", [ValueError("canary"), ImportError("canary")])
+def test_a_file_system_that_is_not_installed_is_named(fault: Exception) -> None:
+    """Where the worker has no library for such URLs, the error says what to install."""
+
+    class Missing:
+        protocol, path = "s3", "/bucket/mail"
+
+        def __str__(self) -> str:
+            return "s3://bucket/mail"
+
+        @property
+        def fs(self) -> Any:
+            raise fault
+
+    with pytest.raises(DestinationError, match=r"'s3'.*Install") as caught:
+        open_destination(cast("Any", Missing()))
+
+    assert not caught.value.retry_helps
+    assert "canary" not in str(caught.value)
 
 
 def test_a_folder_without_hard_links_is_refused(

@@ -175,10 +175,20 @@ def test_not_found_modes(
 
 CALLS: list[tuple[Callable[[ImapOAuthHook, str], object], type[ImapOAuthError], str]] = [
     (lambda hook, _: hook.has_mail_attachment("x", max_mails=0), ConfigurationError, "max_mails"),
-    (
-        lambda hook, _: hook.retrieve_mail_attachments("x", max_mails=-1),
-        ConfigurationError,
-        "max_mails",
+    *(
+        (
+            lambda hook, _, wrong=wrong: hook.retrieve_mail_attachments(**{"name": "x", **wrong}),
+            ConfigurationError,
+            next(iter(wrong)),
+        )
+        for wrong in (
+            {"max_mails": -1},
+            {"max_mails": "3"},
+            {"max_mails": True},
+            {"mail_filter": None},
+            {"mail_folder": 7},
+            {"name": b"x"},
+        )
     ),
     (
         lambda hook, _: hook.has_mail_attachment("(", check_regex=True),

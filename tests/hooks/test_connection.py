@@ -242,6 +242,10 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"host": None}, {}, "host is not set"),
     ({"host": "https://imap.example.com"}, {}, "not a host name"),
     ({"host": "imap.example.com:993"}, {}, "not a host name"),
+    ({"host": "imap..example.com"}, {}, "not a host name"),
+    ({"host": f"{'a' * 64}.example.com"}, {}, "not a host name"),
+    ({"login": "ada\ud800@example.com"}, {}, "half a character"),
+    ({"password": "token\udfff"}, {}, "half a character"),
     ({"host": "imap.example.com/INBOX"}, {}, "not a host name"),
     ({"schema": "INBOX"}, {}, "schema"),
     ({"port": 70000}, {}, "port"),
@@ -290,6 +294,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"certificate_private_key": "-----BEGIN"}, "not supported in this version"),
     ({"extra": "{"}, {}, "not a JSON object"),
     ({"extra": "[1]"}, {}, "not a JSON object"),
+    ({"extra": '{"client_id":' + "[" * 100_000}, {}, "not a JSON object"),
 ]
 
 

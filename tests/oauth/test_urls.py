@@ -46,6 +46,8 @@ def test_http_to_loopback_needs_the_setting(host: str) -> None:
         "login.example.com/token",
         "//login.example.com/token",
         "https:///token",
+        "https://login..example.com/token",
+        f"https://{'a' * 64}.example.com/token",
         "https://",
         "",
         "https://login.example.com/to ken",

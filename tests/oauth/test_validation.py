@@ -116,6 +116,17 @@ def test_rfc6749_5_1_absent_scope_means_as_requested(scope: object) -> None:
     assert not read(scope=scope).scopes
 
 
+def test_scope_never_holds_a_token() -> None:
+    """A server that echoes a token among the scopes does not get it stored or shown."""
+    assert read(refresh_token="rt", scope="at imap rt").scopes == ("imap",)
+
+
+@pytest.mark.parametrize("token", ["", 7, None, ["rt"], "rt\ud800", "\udc80"])
+def test_refresh_token_that_cannot_be_sent_counts_as_none(token: object) -> None:
+    """What is no text in Unicode never replaces the refresh token that was spent."""
+    assert read(refresh_token=token).refresh_token is None
+
+
 def test_missing_scope_is_refused_by_name() -> None:
     """Partial consent is refused, naming what is missing and what to do."""
     with pytest.raises(ClientRejectedError, match="scope imap") as caught:
