@@ -62,6 +62,10 @@ demo: venv  ## Start servers on loopback, run the example DAG twice, show what l
 demo-ui: venv  ## The same servers with Airflow's UI, left running for you to try.
 	$(BIN)/python -m demo --ui
 
+.PHONY: docs
+docs: venv  ## Write docs/mail_providers.md from the profiles.
+	$(BIN)/python docs/mail_providers.py
+
 .PHONY: bench
 bench: venv  ## Measure against the peers and write benchmarks/results.json.
 	$(BIN)/python -m benchmarks

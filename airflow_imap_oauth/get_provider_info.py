@@ -55,7 +55,17 @@ def _mailbox_fields() -> dict[str, Any]:
             "needs Host and the fields of section 3.",
             choices={
                 "microsoft": "Microsoft 365 and Outlook.com",
+                "microsoft_us_gov": "Microsoft 365 US Government (GCC High)",
+                "microsoft_us_dod": "Microsoft 365 US Government (DoD)",
+                "microsoft_china": "Microsoft 365 operated by 21Vianet (China)",
                 "google": "Google Workspace and Gmail",
+                "yahoo": "Yahoo Mail",
+                "aol": "AOL Mail",
+                "fastmail": "Fastmail",
+                "zoho": "Zoho Mail",
+                "yandex": "Yandex Mail",
+                "mailru": "Mail.ru",
+                "comcast": "Comcast Xfinity",
                 "custom": "Custom",
             },
         ),
@@ -95,6 +105,19 @@ def _sign_in_fields() -> dict[str, Any]:
             "Tenant ID",
             "Microsoft only: the directory's id or domain. Empty: any organisation, and personal "
             "accounts.",
+        ),
+        "region": _field(
+            _SIGN_IN,
+            "Region",
+            "Zoho only: the data centre of the account, as its web address ends. Empty: zoho.com.",
+            choices={
+                "com": "zoho.com (United States)",
+                "eu": "zoho.eu (Europe)",
+                "in": "zoho.in (India)",
+                "com.au": "zoho.com.au (Australia)",
+                "jp": "zoho.jp (Japan)",
+                "com.cn": "zoho.com.cn (China)",
+            },
         ),
         "client_secret": _field(
             _SIGN_IN,

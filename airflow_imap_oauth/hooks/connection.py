@@ -140,7 +140,7 @@ def _oauth(
             "Key 'client_id' of extra is not set.",
             "Enter the id that the mail provider gave the application when it was registered.",
         )
-    tenant_id = _tenant(fields, profile)
+    tenant_id, region = _tenant(fields, profile), _region(fields, profile)
     client_secret = _client_secret(fields, profile)
     return OAuthSettings(
         conn_id=conn_id,
@@ -149,7 +149,7 @@ def _oauth(
         client_secret=client_secret,
         client_auth_method=_client_auth_method(fields, profile, client_secret),
         tenant_id=tenant_id,
-        endpoints=_endpoints(fields, profile, tenant_id, allow_loopback_http),
+        endpoints=_endpoints(fields, profile, tenant_id, region, allow_loopback_http),
         scopes=fields.scopes("scopes") or profile.scopes,
         extra_scopes=profile.extra_scopes,
         login=login,
@@ -215,10 +215,18 @@ def _tenant(fields: Fields, profile: MailProviderProfile) -> str | None:
     return tenant_id or profile.default_tenant_id
 
 
+def _region(fields: Fields, profile: MailProviderProfile) -> str:
+    if not profile.regions:
+        fields.refuse(["region"], f"has no meaning for {profile.label}.", "Leave it empty.")
+        return ""
+    return fields.choice("region", profile.regions) or profile.regions[0]
+
+
 def _endpoints(
     fields: Fields,
     profile: MailProviderProfile,
     tenant_id: str | None,
+    region: str,
     allow_loopback_http: bool,
 ) -> Endpoints:
     if profile.token_url is not None:
@@ -229,7 +237,9 @@ def _endpoints(
         )
 
     def known(url: str | None) -> str | None:
-        return url.replace("{tenant_id}", tenant_id or "") if url else None
+        if url is None:
+            return None
+        return url.replace("{tenant_id}", tenant_id or "").replace("{region}", region)
 
     def own(key: str, what: str) -> str | None:
         url = fields.text(key)
@@ -266,7 +276,9 @@ def _ca_file(fields: Fields) -> str | None:
 def _imap(
     connection: ConnectionLike, fields: Fields, profile: MailProviderProfile, login: str
 ) -> ImapSettings:
-    host = fields.plain("The host", connection.host) or profile.imap_host
+    host = fields.plain("The host", connection.host)
+    if host is None and profile.imap_host is not None:
+        host = profile.imap_host.replace("{region}", _region(fields, profile))
     if host is None:
         raise fields.error("The host is not set.", "Enter the name of the IMAP server.")
     if not _is_host(host):

@@ -14,7 +14,8 @@ IDENTITY_SCOPES = frozenset({"openid", "profile", "email", "address", "phone", "
 # URIs, by the application id of that resource, or by the bare name
 # (learn.microsoft.com/entra/identity-platform/scopes-oidc, read on 2026-11-25).
 _OUTLOOK_PREFIX = re.compile(
-    r"^(?:https://outlook\.(?:office\.com|office365\.com|office365\.us)"
+    r"^(?:https://(?:outlook\.(?:office\.com|office365\.com|office365\.us)"
+    r"|outlook-dod\.office365\.us|partner\.outlook\.cn)"
     r"|00000002-0000-0ff1-ce00-000000000000)/+"
 )
 

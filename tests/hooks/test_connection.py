@@ -116,6 +116,21 @@ def test_microsoft_without_tenant_takes_the_default() -> None:
     assert "/common/" in (settings.oauth.endpoints.token_url or "")
 
 
+def test_region_chooses_the_data_centre() -> None:
+    """An account of Zoho lives in one region: host and endpoints are that region's."""
+    extra = without("exchange_url", mail_provider="zoho", region="eu", client_secret="s")
+    settings = parsed(host=None, extra=extra)
+    assert settings.imap.host == "imap.zoho.eu"
+    assert settings.oauth.endpoints.token_url == "https://accounts.zoho.eu/oauth/v2/token"
+    assert settings.oauth.endpoints.authorize_url == "https://accounts.zoho.eu/oauth/v2/auth"
+
+
+def test_region_means_nothing_elsewhere() -> None:
+    """Where a mail provider has one region, naming one is a mistake that is told."""
+    with pytest.raises(ConfigurationError, match=r"'region'.*no meaning"):
+        parsed(extra={"region": "eu"})
+
+
 def test_starttls_has_its_own_default_port() -> None:
     """STARTTLS without a port means 143."""
     assert parsed(extra={"tls": "starttls"}).imap.port == 143

@@ -4,16 +4,33 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from collections.abc import Callable
-from datetime import date
+from dataclasses import MISSING, fields
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from airflow_imap_oauth.exceptions import ConfigurationError
-from airflow_imap_oauth.oauth.profiles import ENTRY_POINT_GROUP, get_profile, profile_names
+from airflow_imap_oauth.oauth.mail_providers import BUILT_IN
+from airflow_imap_oauth.oauth.profiles import (
+    ENTRY_POINT_GROUP,
+    MailProviderProfile,
+    get_profile,
+    profile_names,
+)
 from airflow_imap_oauth.oauth.urls import checked_url
+
+KNOWN = [profile for profile in BUILT_IN.values() if profile.name != "custom"]
+DEFAULTS = {
+    field.name: {} if field.default is MISSING else field.default
+    for field in fields(MailProviderProfile)
+}
+VALUES = DEFAULTS.keys() - {
+    *("name", "label", "engine", "sources", "missing_refresh_token_hint"),
+}
 
 Install = Callable[[str, str, str], None]
 
@@ -43,34 +60,50 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 def test_built_in_profiles_come_first() -> None:
     """The names begin with what this package knows."""
-    assert profile_names()[:3] == ("microsoft", "google", "custom")
+    assert profile_names()[: len(BUILT_IN)] == tuple(BUILT_IN)
+    assert {"microsoft", "google", "yahoo", "zoho", "custom"} < BUILT_IN.keys()
 
 
 def test_unknown_mail_provider_lists_the_known_ones() -> None:
     """A wrong name is answered with the right ones, and is not repeated."""
-    with pytest.raises(ConfigurationError, match="microsoft, google, custom") as caught:
+    with pytest.raises(ConfigurationError, match=r"microsoft, .*google, .*custom") as caught:
         get_profile("hotmail-of-my-secret")
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["microsoft", "google"])
-def test_values_have_dated_sources(name: str) -> None:
-    """What is said of a mail provider can be looked up, and when it was."""
-    sources = get_profile(name).sources
-    assert sources
-    for source in sources:
-        assert source.url.startswith("https://")
-        assert date(2025, 1, 1) < source.read_on
+@pytest.mark.parametrize("profile", KNOWN, ids=lambda profile: profile.name)
+def test_every_value_has_a_source(profile: MailProviderProfile) -> None:
+    """What is said of a mail provider can be looked up."""
+    said = {name for name in VALUES if getattr(profile, name) != DEFAULTS[name]}
+    sourced = {name for source in profile.sources for name in source.values}
+    assert said <= sourced
+    assert sourced <= {field.name for field in fields(MailProviderProfile)}
+    assert all(source.url.startswith("https://") for source in profile.sources)
 
 
-@pytest.mark.parametrize("name", ["microsoft", "google"])
-def test_endpoints_are_https(name: str) -> None:
+@pytest.mark.parametrize("profile", KNOWN, ids=lambda profile: profile.name)
+def test_no_source_is_older_than_a_year(profile: MailProviderProfile) -> None:
+    """Mail providers change: each value is looked up anew within twelve months."""
+    oldest = min(source.read_on for source in profile.sources)
+    assert date.today() - oldest < timedelta(days=366)  # noqa: DTZ011  # a day more or less
+
+
+@pytest.mark.parametrize("profile", KNOWN, ids=lambda profile: profile.name)
+def test_endpoints_are_https(profile: MailProviderProfile) -> None:
     """Every known endpoint is fit to receive secrets."""
-    profile = get_profile(name)
     for url in (profile.issuer, profile.authorize_url, profile.token_url, profile.revoke_url):
         if url is not None:
-            filled = url.replace("{tenant_id}", "common")
+            filled = url.replace("{tenant_id}", "common").replace("{region}", "com.au")
+            assert "{" not in filled
             assert checked_url(filled, what="endpoint", allow_loopback_http=False)
+
+
+def test_the_page_of_mail_providers_says_what_the_profiles_say() -> None:
+    """The documentation is what ``make docs`` writes; it marks what is not confirmed."""
+    folder = Path(__file__).parents[2] / "docs"
+    written = runpy.run_path(str(folder / "mail_providers.py"))["page"]()
+    assert (folder / "mail_providers.md").read_text(encoding="utf-8") == written
+    assert "**(unconfirmed)**" in written
 
 
 def test_google_asks_for_a_refresh_token_every_time() -> None:

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a mail-provider profile is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+EngineName = Literal["rfc6749", "msal", "google-auth"]
+SaslMechanism = Literal["xoauth2", "oauthbearer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """
+    Where values come from, and the day on which they were read there.
+
+    :param values: The fields of the profile that it vouches for.
+    :param confirmed: False where the page is not the mail provider's own, or does not say it
+        outright: the settings of other mail clients, say.
+    """
+
+    url: str
+    read_on: date
+    values: tuple[str, ...]
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailProviderProfile:
+    """
+    One mail provider.
+
+    ``imap_host`` and URLs may hold ``{region}``, URLs also ``{tenant_id}``. A URL that is None is
+    not offered, or (``custom``) comes from the connection or from discovery at the issuer.
+
+    :param name: The value of ``mail_provider`` in the connection.
+    :param label: Shown to people.
+    :param engine: Which token client refreshes.
+    :param scopes: The scopes without which IMAP does not work.
+    :param extra_scopes: Asked for at authorization besides, for example ``offline_access``.
+    :param regions: Values of ``{region}``, the default first; none: there is but one region.
+    :param sasl_mechanism: The mechanism to use, or None for the best that the server offers.
+    :param rotates_refresh_token: True where a refresh may return a new refresh token and kill
+        the old one; then a refresh token must never be spent without saving the answer.
+    :param loopback_redirect_host: Host of the loopback redirect URI (RFC 8252 section 7.3;
+        ``localhost`` only where the mail provider demands it).
+    :param missing_refresh_token_hint: What the user does when an authorization brought no
+        refresh token.
+    :param dead_refresh_token_hint: Why this mail provider's refresh tokens die, to be shown when
+        one did.
+    """
+
+    name: str
+    label: str
+    engine: EngineName
+    scopes: tuple[str, ...]
+    extra_scopes: tuple[str, ...] = ()
+    imap_host: str | None = None
+    imap_port: int = 993
+    issuer: str | None = None
+    authorize_url: str | None = None
+    token_url: str | None = None
+    revoke_url: str | None = None
+    default_tenant_id: str | None = None
+    regions: tuple[str, ...] = ()
+    client_secret_required: bool = False
+    sasl_mechanism: SaslMechanism | None = None
+    authorize_params: Mapping[str, str] = field(default_factory=dict)
+    rotates_refresh_token: bool = True
+    loopback_redirect_host: str = "127.0.0.1"
+    missing_refresh_token_hint: str = (
+        "Add the scope that asks for a refresh token, often offline_access, to the scopes of the"
+        " connection, and allow it in the application's registration."
+    )
+    dead_refresh_token_hint: str = ""
+    sources: tuple[Source, ...] = ()
