@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from imapclient import IMAPClient, SocketTimeout  # noqa: TID251  # this is the seam
-from imapclient.exceptions import (  # noqa: TID251  # as above
+from imapclient.exceptions import (  # noqa: TID251  # this is the seam
     IMAPClientAbortError,
     IMAPClientError,
 )
 
 from airflow_imap_oauth.exceptions import ImapError, ImapProtocolError, ImapTlsError
+from airflow_imap_oauth.imap._client import connected_client
 from airflow_imap_oauth.imap.connection_failures import (
     abort_failure,
     closed_connection,
@@ -81,19 +81,14 @@ class Wire:
         Connect and read the greeting; TLS stands when this returns.
 
         :raises ImapTlsError: If TLS cannot be had. A retry cannot help.
-        :raises ImapConnectionError: If the server cannot be reached. A retry helps.
+        :raises ImapConnectionError: If server or proxy cannot be reached. A retry helps.
+        :raises ImapError: If the proxy wants another sign-in, or does not allow the server. A
+            retry cannot help.
+        :raises ConfigurationError: If ``proxy_url`` is unfit. A retry cannot help.
         """
         failure: Exception
         try:
-            client = IMAPClient(
-                settings.host,
-                settings.port,
-                ssl=settings.tls == "implicit",
-                ssl_context=context,
-                timeout=SocketTimeout(
-                    settings.connect_timeout_seconds, settings.read_timeout_seconds
-                ),
-            )
+            client = connected_client(settings, context)
         except IMAPClientError as error:
             failure = greeting_failure(error, settings)
         except UnicodeDecodeError:  # the reader takes capabilities as ASCII

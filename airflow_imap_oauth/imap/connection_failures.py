@@ -19,10 +19,12 @@ from airflow_imap_oauth.exceptions import (
 from airflow_imap_oauth.imap.model import ImapSettings
 from airflow_imap_oauth.imap.refusals import Refusal
 from airflow_imap_oauth.imap.shown import shown
+from airflow_imap_oauth.oauth.proxies import ProxyFailureError
 
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h.
 _NAME_CODES = frozenset({62, 64})
 _TIME_CODES = frozenset({9, 10})  # not yet valid, expired
+_LONGEST_MESSAGE = 600  # of a proxy, with two names of hosts
 _UNEXPECTED = re.compile(r"unexpected response: b?(['\"])(.*)\1", re.DOTALL)
 
 
@@ -31,6 +33,9 @@ def connect_failure(error: OSError | UnicodeError, settings: ImapSettings) -> Im
     where = _where(settings)
     if isinstance(error, UnicodeError):
         return ConfigurationError(f"'{shown(settings.host)}' is not the name of a host.")
+    if isinstance(error, ProxyFailureError):
+        kind = ImapConnectionError if error.retry_helps else ImapError
+        return kind(shown(error.message, max_characters=_LONGEST_MESSAGE), hint=error.hint)
     if isinstance(error, ssl.SSLError):
         return _tls_failure(error, where)
     if isinstance(error, socket.gaierror):

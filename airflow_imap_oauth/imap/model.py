@@ -21,6 +21,9 @@ class ImapSettings:
     :param tls: ``implicit`` (port 993) or ``starttls`` (never continued without TLS).
     :param sasl_mechanism: None takes OAUTHBEARER where offered, else XOAUTH2.
     :param ca_file: PEM file of additional authorities to trust, or None.
+    :param proxy_url: The proxy to connect through, see
+        :func:`airflow_imap_oauth.oauth.proxies.checked_proxy_url`; it may hold a password. None:
+        no proxy, whatever the environment says.
     """
 
     conn_id: str
@@ -32,6 +35,7 @@ class ImapSettings:
     ca_file: str | None = None
     connect_timeout_seconds: float = 10.0
     read_timeout_seconds: float = 60.0
+    proxy_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from airflow_imap_oauth.exceptions import OAuthError, TransientOAuthError
+from airflow_imap_oauth.oauth.proxies import ProxyFailureError
 
 _LONGEST_RETRY_AFTER_SECONDS = 24 * 3600.0
 _HOSTNAME_MISMATCH_CODES = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
@@ -49,6 +50,12 @@ def connection_failure(error: httpx.HTTPError, *, host: str, step: str) -> OAuth
             step=step,
         )
     return TransientOAuthError(f"Host '{host}' broke off before its answer was whole.", step=step)
+
+
+def proxy_failure(error: ProxyFailureError, *, step: str) -> OAuthError:
+    """Translate the failure of a proxy: nothing was sent to the server."""
+    kind = TransientOAuthError if error.retry_helps else OAuthError
+    return kind(error.message, hint=error.hint, step=step)
 
 
 def status_failure(

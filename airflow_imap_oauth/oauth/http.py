@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -15,7 +16,8 @@ import httpx
 
 from airflow_imap_oauth.exceptions import ConfigurationError, OAuthError, TransientOAuthError
 from airflow_imap_oauth.oauth.deadline import Deadline
-from airflow_imap_oauth.oauth.failures import connection_failure, status_failure
+from airflow_imap_oauth.oauth.failures import connection_failure, proxy_failure, status_failure
+from airflow_imap_oauth.oauth.proxies import ProxyFailureError, checked_proxy_url
 from airflow_imap_oauth.oauth.settings import TransportSettings
 from airflow_imap_oauth.oauth.tls import client_context
 from airflow_imap_oauth.oauth.urls import checked_url
@@ -42,13 +44,14 @@ class Transport:
     """
     Sends requests, one at a time, from one thread.
 
-    Environment variables (proxies, CA bundles, ``.netrc``) have no say. Connections are not kept
+    Environment variables (proxies, CA bundles, ``.netrc``) have no say: the proxy is that of the
+    settings, or none, for every host. Connections are not kept
     open: a request that meets a connection just closed by the server would leave in doubt whether
     a refresh token was spent. Nothing is retried, no redirect is followed, no cookie is kept.
     What httpx and httpcore log are method, URL and response headers; secrets travel in the body
     and in ``Authorization`` alone.
 
-    :param settings: Timeouts and trust.
+    :param settings: Timeouts, trust and proxy.
     """
 
     def __init__(self, settings: TransportSettings) -> None:
@@ -77,7 +80,7 @@ class Transport:
     @property
     def max_answer_seconds(self) -> float:
         """
-        How long a request may take in all, from TCP to the last byte.
+        How long a request may take in all, from TCP (to the proxy, if any) to the last byte.
 
         Name look-up comes on top (the resolver's own limits), and a connect timeout for each
         further address of the host that does not answer.
@@ -102,10 +105,13 @@ class Transport:
         :param basic_auth: Client id and secret, sent as RFC 6749 section 2.3.1 demands: each
             form-url-encoded before they are joined.
         :param step: For error messages, for example ``token request``.
-        :raises ConfigurationError: If the URL or ``ca_file`` is unfit. A retry cannot help.
+        :raises ConfigurationError: If the URL, ``ca_file`` or ``proxy_url`` is unfit. A retry
+            cannot help.
         :raises TransientOAuthError: On 408, 429, 5xx (``retry_after_seconds`` as the server
-            asked), timeouts, lost connections, oversized bodies. A retry helps.
-        :raises OAuthError: On an untrusted certificate or a redirect. A retry cannot help.
+            asked), timeouts, lost connections, oversized bodies, and where the proxy is out of
+            order or cannot reach the server. A retry helps.
+        :raises OAuthError: On an untrusted certificate or a redirect, and where the proxy wants
+            another sign-in or does not allow the host. A retry cannot help.
         """
         host = checked_url(
             url, what=step, allow_loopback_http=self.settings.allow_loopback_http
@@ -155,8 +161,10 @@ class Transport:
             timeout = httpx.Timeout(
                 self.settings.read_timeout_seconds, connect=self.settings.connect_timeout_seconds
             )
+            context = client_context(self.settings.ca_file)
             self._client = httpx.Client(
-                verify=client_context(self.settings.ca_file),
+                verify=context,
+                transport=self._proxied(context),
                 trust_env=False,
                 follow_redirects=False,
                 timeout=timeout,
@@ -165,6 +173,15 @@ class Transport:
                 cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             )
         return self._client
+
+    def _proxied(self, context: ssl.SSLContext) -> httpx.BaseTransport | None:
+        if self.settings.proxy_url is None:
+            return None
+        proxy = checked_proxy_url(self.settings.proxy_url)
+        # Its libraries are loaded only where a proxy is used.
+        from airflow_imap_oauth.oauth.proxied_transport import ProxiedTransport  # noqa: PLC0415
+
+        return ProxiedTransport(proxy, context, self.settings.connect_timeout_seconds)
 
     def _exchange(self, request: httpx.Request, *, host: str, step: str) -> HttpAnswer | OAuthError:
         # Failures are returned, and raised outside of the except clause: the error of httpx
@@ -181,6 +198,8 @@ class Transport:
                 if deadline.expired:
                     return _too_slow(host, step, deadline.seconds)
                 return connection_failure(error, host=host, step=step)
+            except ProxyFailureError as error:
+                return proxy_failure(error, step=step)
 
     def _read(
         self, response: httpx.Response, deadline: Deadline, *, host: str, step: str

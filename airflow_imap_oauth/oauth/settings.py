@@ -21,12 +21,16 @@ class TransportSettings:
     :param connect_timeout_seconds: Bound on name look-up, TCP and TLS handshake.
     :param read_timeout_seconds: Bound on each wait for bytes of the answer.
     :param allow_loopback_http: Accept plain http to loopback hosts; for tests only.
+    :param proxy_url: The proxy for every request, see
+        :func:`airflow_imap_oauth.oauth.proxies.checked_proxy_url`; it may hold a password. None:
+        no proxy, whatever the environment says.
     """
 
     ca_file: str | None = None
     connect_timeout_seconds: float = 10.0
     read_timeout_seconds: float = 30.0
     allow_loopback_http: bool = False
+    proxy_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
