@@ -38,7 +38,7 @@ from airflow_imap_oauth.imap.criteria import CommandPiece, Literal
 from airflow_imap_oauth.imap.model import ImapSettings
 from airflow_imap_oauth.imap.refusals import Refusal
 from airflow_imap_oauth.imap.responses import Segment
-from airflow_imap_oauth.imap.sasl import OAuthSaslClient
+from airflow_imap_oauth.imap.sasl import SaslClient
 from airflow_imap_oauth.imap.withholding import withhold
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Wire:
         return frozenset(word.decode("ascii", "replace").upper() for word in words)
 
     def authenticate(
-        self, mechanism: str, sasl: OAuthSaslClient, initial: bytes | None
+        self, mechanism: str, sasl: SaslClient, initial: bytes | None
     ) -> Refusal | None:
         """
         Run AUTHENTICATE.
@@ -196,6 +196,20 @@ class Wire:
             else:
                 self._lose(ImapProtocolError("The server never ends the sign-in."))
             refusal = self._end(tag)
+        return self._signed_in_unless(refusal)
+
+    def login(self, user: CommandPiece, password: CommandPiece) -> Refusal | None:
+        """
+        Run LOGIN.
+
+        :param user: Quoted, or a literal; so is ``password``.
+        :return: None after OK, else what the server said.
+        """
+        self._capabilities = self.offered_before_sign_in()
+        self.take("CAPABILITY")
+        return self._signed_in_unless(self.command(b"LOGIN ", user, b" ", password))
+
+    def _signed_in_unless(self, refusal: Refusal | None) -> Refusal | None:
         if refusal is None:
             self._imap.state = "AUTH"
             self._capabilities = None

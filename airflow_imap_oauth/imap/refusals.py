@@ -44,6 +44,18 @@ _HINTS = {
     "CONTACTADMIN": "Ask the administrator of the mail provider; only they can unlock it.",
     "EXPIRED": "The server says that the token expired: check the clock of this machine.",
 }
+_PASSWORD_HINTS = {
+    **_HINTS,
+    "EXPIRED": "The server says that the password expired: set a new one, here and there.",
+}
+_REFUSED_HINT = (
+    "Check login and password. Many mail providers want an app password here, or take none at all: "
+    "then use OAuth 2.0."
+)
+_NO_MAILBOX_HINT = (
+    "The password was accepted, but its account has no access to this mailbox: check that IMAP is "
+    "on for it."
+)
 _SCOPE_HINT = "Grant the scope that the server names, and authorize again."
 _NOT_CONNECTED_HINT = (
     "The token was accepted, but its account has no access to this mailbox: check that IMAP is "
@@ -105,7 +117,7 @@ class Refusal:
         """Return the error of a server that cannot serve for now."""
         return ImapUnavailableError(
             f"The server cannot serve {doing} for now: {self.shown}",
-            hint="Try again later; the token is not at fault.",
+            hint="Try again later; the credentials are not at fault.",
             retry_after_seconds=self.retry_after_seconds,
         )
 
@@ -127,6 +139,21 @@ class Refusal:
             challenge=challenge,
             response_code=self.code,
             hint=self._hint(challenge),
+        )
+
+    def wrong_password(self, mechanism: str) -> ImapAuthenticationError | ImapUnavailableError:
+        """
+        Return the error of a sign-in with a password that was refused.
+
+        :param mechanism: ``PLAIN`` or ``LOGIN``.
+        """
+        if self.is_unavailable:
+            return self.unavailable("the sign-in")
+        hint = _PASSWORD_HINTS.get(self.code or "", _REFUSED_HINT)
+        return ImapAuthenticationError(
+            f"The server refused the password ({mechanism}): {self.shown}",
+            response_code=self.code,
+            hint=_NO_MAILBOX_HINT if self.is_not_connected else hint,
         )
 
     def _hint(self, challenge: dict[str, str] | None) -> str | None:

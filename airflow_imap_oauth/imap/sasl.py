@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: The airflow-imap-oauth authors
 # SPDX-License-Identifier: Apache-2.0
 """
-OAuth 2.0 over SASL: what the client says, and what the server's error challenge means.
+SASL: what the client says, and what the server's error challenge means.
 
-Pure code on bytes; RFC 7628 (OAUTHBEARER) and the older XOAUTH2
-(https://developers.google.com/workspace/gmail/imap/xoauth2-protocol, read 2026-11-25).
+Pure code on bytes; RFC 7628 (OAUTHBEARER), the older XOAUTH2
+(https://developers.google.com/workspace/gmail/imap/xoauth2-protocol, read 2026-11-25), and PLAIN
+(RFC 4616).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from typing import Protocol
 
 from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.imap.shown import shown
@@ -39,14 +41,7 @@ def initial_response(
         surrogate pair. A retry cannot help.
     """
     for name, value in (("user", user), ("access token", access_token), ("host", host)):
-        if not value:
-            raise ConfigurationError(f"The {name} is empty.", step="IMAP sign-in")
-        if not _FORBIDDEN.isdisjoint(value):
-            raise ConfigurationError(f"The {name} holds a control character.", step="IMAP sign-in")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ConfigurationError(
-                f"The {name} holds half of a surrogate pair.", step="IMAP sign-in"
-            )
+        _check(name, value)
     if not access_token.isascii():
         raise ConfigurationError("The access token is not ASCII.", step="IMAP sign-in")
     if mechanism == "xoauth2":
@@ -57,6 +52,30 @@ def initial_response(
             f"n,a={identity},\x01host={host}\x01port={port}\x01auth=Bearer {access_token}\x01\x01"
         )
     return text.encode()
+
+
+def plain_response(*, user: str, password: str) -> bytes:
+    r"""
+    Return the response of PLAIN, not yet in base64; the authorization identity is left empty.
+
+    :raises ConfigurationError: If a value is empty or holds CR, LF, NUL, ``\x01`` or half of a
+        surrogate pair. A retry cannot help.
+    """
+    _check("user", user)
+    _check("password", password)
+    return f"\0{user}\0{password}".encode()
+
+
+def _check(name: str, value: str) -> None:
+    problem = ""
+    if not value:
+        problem = "is empty"
+    elif not _FORBIDDEN.isdisjoint(value):
+        problem = "holds a control character"
+    elif any("\ud800" <= character <= "\udfff" for character in value):
+        problem = "holds half of a surrogate pair"
+    if problem:
+        raise ConfigurationError(f"The {name} {problem}.", step="IMAP sign-in")
 
 
 def parse_challenge(line: bytes) -> dict[str, str] | None:
@@ -87,6 +106,33 @@ def _decode(line: bytes) -> bytes:
         return base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+class SaslClient(Protocol):
+    """Whoever answers the continuation lines of one AUTHENTICATE."""
+
+    def answer(self, line: bytes, /) -> bytes:
+        """Return the line to send, in base64."""
+        ...
+
+
+class PlainSaslClient:
+    """
+    One sign-in with PLAIN: says its response once, and cancels what asks for more.
+
+    :param sent: Whether the response travels with the command (SASL-IR, RFC 4959).
+    """
+
+    def __init__(self, response: bytes, *, sent: bool = False) -> None:
+        self._response = response
+        self._sent = sent
+
+    def answer(self, _line: bytes, /) -> bytes:
+        """Answer one continuation line; ``*`` cancels (RFC 9051 section 6.2.2)."""
+        if self._sent:
+            return b"*"
+        self._sent = True
+        return base64.b64encode(self._response)
 
 
 class OAuthSaslClient:

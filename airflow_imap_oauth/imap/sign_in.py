@@ -21,7 +21,7 @@ from airflow_imap_oauth.oauth.profiles import SaslMechanism
 
 # RFC 4959 section 3: a response that would not fit the server's command line is sent on demand.
 # RFC 2683 section 3.2.1.5 promises 8,000 octets.
-_LONGEST_COMMAND_BYTES = 8000
+LONGEST_COMMAND_BYTES = 8000
 
 
 def sign_in(wire: Wire, settings: ImapSettings, access_token: str) -> None:
@@ -45,16 +45,27 @@ def sign_in(wire: Wire, settings: ImapSettings, access_token: str) -> None:
         port=settings.port,
     )
     encoded = base64.b64encode(raw)
-    at_once = "SASL-IR" in offered and len(encoded) < _LONGEST_COMMAND_BYTES
+    at_once = "SASL-IR" in offered and len(encoded) < LONGEST_COMMAND_BYTES
     sasl = OAuthSaslClient(mechanism, raw, sent=at_once)
     secrets = (access_token, encoded.decode())
     wire.withhold(secrets)
     refusal = wire.authenticate(name, sasl, encoded if at_once else None)
-    # Not CAPABILITY: Exchange answers that also when the mailbox cannot be opened.
-    refusal = refusal or wire.command(b'LIST "" ""')
-    wire.take("LIST")
+    refusal = refusal or prove_sign_in(wire)
     if refusal is not None:
         _raise(refusal, name, _challenge_without(sasl.challenge, secrets))
+
+
+def prove_sign_in(wire: Wire) -> Refusal | None:
+    """Run the first command of a session; not CAPABILITY: Exchange answers that in any case."""
+    refusal = wire.command(b'LIST "" ""')
+    wire.take("LIST")
+    return refusal
+
+
+def offered_mechanisms(offered: frozenset[str]) -> str:
+    """Return the SASL mechanisms among capabilities, fit to be shown."""
+    names = sorted(word[5:] for word in offered if word.startswith("AUTH="))
+    return shown(", ".join(names)) or "none"
 
 
 def choose_mechanism(wanted: SaslMechanism | None, offered: frozenset[str]) -> SaslMechanism:
@@ -71,11 +82,9 @@ def choose_mechanism(wanted: SaslMechanism | None, offered: frozenset[str]) -> S
         return usable[0]
     if wanted in usable:
         return wanted
-    names = sorted(word[5:] for word in offered if word.startswith("AUTH="))
-    told = shown(", ".join(names)) or "none"
     missing = SASL_NAMES[wanted] if wanted else "OAUTHBEARER or XOAUTH2"
     raise ImapCapabilityError(
-        f"The server does not offer {missing} (it offers: {told}).",
+        f"The server does not offer {missing} (it offers: {offered_mechanisms(offered)}).",
         hint="Check host and port, and whether the server takes OAuth 2.0 tokens at all.",
     )
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Whoever sees as many characters of a token in a row sees the token.
+# Whoever sees as many characters of a secret in a row sees the secret; a shorter one is looked for
+# as a whole.
 _TELLTALE_CHARACTERS = 16
-_WITHHELD = b"(the text repeats the token and is withheld)"
+_WITHHELD = b"(the text repeats a secret and is withheld)"
 
 
 def repeats(text: str, secrets: Sequence[str]) -> bool:

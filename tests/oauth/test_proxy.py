@@ -303,9 +303,10 @@ def test_dripping_server_behind_a_proxy_is_cut(ca: CertificateAuthority, kind: P
 
 
 def test_proxy_libraries_are_loaded_only_for_a_proxy() -> None:
-    """A transport without one never loads python-socks."""
+    """Neither a transport without one nor the IMAP session loads python-socks."""
     program = (
         "import sys\n"
+        "import airflow_imap_oauth.imap.session\n"
         "from airflow_imap_oauth.oauth.http import Transport\n"
         "from airflow_imap_oauth.oauth.settings import TransportSettings\n"
         "Transport(TransportSettings())._opened()\n"

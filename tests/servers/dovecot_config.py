@@ -21,6 +21,9 @@ timeout_msecs = 3000
 tls_ca_cert_file = $folder/tls/ca.pem
 """)
 
+#: The password of every account, beside its tokens.
+PASSWORD = "canary-'käse\"-of-Dovecot"
+
 # penalty mode 0: failed sign-ins from one address are not delayed more and more.
 _MAIN = Template("""\
 base_dir = $folder/run
@@ -31,7 +34,7 @@ listen = 127.0.0.1
 $users
 first_valid_uid = 1
 default_vsz_limit = 512M
-auth_mechanisms = xoauth2 oauthbearer
+auth_mechanisms = xoauth2 oauthbearer plain
 auth_verbose = yes
 auth_failure_delay = 0
 auth_cache_size = 0
@@ -39,6 +42,11 @@ passdb {
   driver = oauth2
   mechanisms = xoauth2 oauthbearer
   args = $folder/oauth2.conf.ext
+}
+passdb {
+  driver = static
+  mechanisms = plain
+  args = password=$password
 }
 userdb {
   driver = static
@@ -123,6 +131,7 @@ def main(
         mail_uid=mail_uid,
         mail_gid=mail_gid,
         users=users,
+        password=PASSWORD,
         # Only root may change the root folder.
         chroot="" if user is None else "chroot =",
     )

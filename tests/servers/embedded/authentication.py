@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def capabilities(session: Session) -> bytes:
         offered += [f"AUTH={name}" for name in server.mechanisms]
     if not session.wire.is_tls:
         offered.append("STARTTLS")
-    if session.login is None:
+    if session.login is None and not (session.wire.is_tls and _passwords(session)):
         offered.append("LOGINDISABLED")
     return " ".join(offered).encode()
 
@@ -77,9 +78,44 @@ def _starttls(session: Session, reader: Reader) -> None:
     session.wire.start_tls(session.server.tls_context)
 
 
-def _login(_session: Session, reader: Reader) -> None:
-    reader.rest()
-    raise RefusedError("[PRIVACYREQUIRED] Plain login is disabled.")
+def _passwords(session: Session) -> dict[str, str]:
+    """Passwords by account, where a test set ``passwords`` of the server."""
+    return getattr(session.server, "passwords", {})
+
+
+def _login(session: Session, reader: Reader) -> None:
+    reader.space()
+    user = reader.astring()
+    reader.space()
+    password = reader.astring()
+    reader.end()
+    if not session.wire.is_tls or not _passwords(session):
+        raise RefusedError("[PRIVACYREQUIRED] Plain login is disabled.")
+    _check_password(session, user, password)
+
+
+def _plain(session: Session, encoded: bytes) -> None:
+    try:
+        authzid, user, password = base64.b64decode(encoded, validate=True).split(b"\0")
+    except ValueError:
+        raise RefusedError(_FAILED) from None
+    if authzid:
+        raise RefusedError("[AUTHORIZATIONFAILED] Not for another account.")
+    _check_password(session, user, password)
+
+
+def _check_password(session: Session, user: bytes, password: bytes) -> None:
+    if session.server.unavailable:
+        raise RefusedError(_UNAVAILABLE)
+    login = user.decode().lower()
+    if _passwords(session).get(login, "").encode() != password or not password:
+        raise RefusedError(_FAILED)
+    _welcome(session, login)
+
+
+def _welcome(session: Session, login: str) -> None:
+    session.login = login
+    session.done(f"[CAPABILITY {capabilities(session).decode()}] Logged in")
 
 
 def _authenticate(session: Session, reader: Reader) -> None:
@@ -101,7 +137,11 @@ def _authenticate(session: Session, reader: Reader) -> None:
         initial = session.wire.read_line()
     if initial == b"*":
         raise CommandError("Authentication aborted")
-    _sign_in(session, mechanism, b"" if initial == b"=" else initial)
+    initial = b"" if initial == b"=" else initial
+    if mechanism == "PLAIN":
+        _plain(session, initial)
+    else:
+        _sign_in(session, mechanism, initial)
 
 
 def _sign_in(session: Session, mechanism: str, encoded: bytes) -> None:
@@ -123,8 +163,7 @@ def _sign_in(session: Session, mechanism: str, encoded: bytes) -> None:
         if answer == b"*":
             raise CommandError("Authentication aborted")
         raise RefusedError(_FAILED)
-    session.login = login.lower()
-    session.done(f"[CAPABILITY {capabilities(session).decode()}] Logged in")
+    _welcome(session, login.lower())
 
 
 def _may_open(login: str, response: BearerResponse) -> bool:
