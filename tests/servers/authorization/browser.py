@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin
@@ -38,10 +39,18 @@ class _Form(HTMLParser):
             self._in_error = False
 
 
-def consent(authorize_url: str, login: str, ca_file: Path, *, allow: bool = True) -> str:
+def consent(
+    authorize_url: str,
+    login: str,
+    ca_file: Path,
+    *,
+    allow: bool = True,
+    scopes: Iterable[str] | None = None,
+) -> str:
     """
     Consent (or refuse to) on the page behind an authorization URL.
 
+    :param scopes: Consent to no others than these; None: to all.
     :return: Where the browser is sent back to, with ``code`` or ``error`` in its query.
     :raises PageRefusedError: the server did not trust the request enough to redirect.
     """
@@ -56,6 +65,8 @@ def consent(authorize_url: str, login: str, ca_file: Path, *, allow: bool = True
         data = {**form.hidden, "decision": "allow" if allow else "deny"}
         if allow:
             data["login"] = login
+            if scopes is not None:
+                data["scope"] = " ".join(scopes)
         sent = client.post(urljoin(authorize_url, form.action), data=data)
         if not sent.has_redirect_location:
             raise PageRefusedError(_read(sent).error or str(sent.status_code))

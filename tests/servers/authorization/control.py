@@ -22,12 +22,18 @@ PREFIX = "/control/"
 _READS = ("settings", "counters", "secrets")
 _VERBS = (
     "add_client",
+    "add_service_account",
+    "advance_clock",
+    "decide_device",
     "fail_next",
     "mint_access_token",
     "mint_refresh_token",
+    "new_service_account",
+    "next_id_token",
     "reset",
     "reset_counters",
     "revoke_all",
+    "rotate_signing_key",
     "switch",
 )
 

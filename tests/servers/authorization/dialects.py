@@ -1,34 +1,53 @@
 # SPDX-FileCopyrightText: The airflow-imap-oauth authors
 # SPDX-License-Identifier: Apache-2.0
 """
-The mail providers that the server plays: paths, scopes, rotation, and the shape of errors.
+The mail providers that the server plays: paths, scopes, rotation, and what else they do their way.
 
-Sources, all read 2026-11-25: Microsoft identity platform, "OAuth 2.0 authorization code flow" and
-"Microsoft Entra authentication and authorization error codes" (learn.microsoft.com); Google
-Identity, "Using OAuth 2.0 for web server applications" (developers.google.com).
+Sources, read 2026-11-25 and 2026-11-26: Microsoft identity platform, "OAuth 2.0 authorization code
+flow", "OAuth 2.0 device authorization grant" and "Certificate credentials" (learn.microsoft.com);
+Google Identity, "Using OAuth 2.0 for web server applications" (developers.google.com); Yahoo,
+"Authorization code flow" (developer.yahoo.com); Zoho Accounts, "OAuth"
+(zoho.com/accounts/protocol/oauth); Yandex ID, "OAuth" (yandex.com/dev/id/doc).
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Literal
 
-from authlib.oauth2.rfc6749 import OAuth2Error
-
+from tests.servers.authorization import error_shapes
+from tests.servers.authorization.error_shapes import ErrorShape, entra_error
 from tests.servers.authorization.model import OPENID_SCOPES
+
+__all__ = ["DIALECTS", "Dialect", "entra_error"]
 
 IMAP_SCOPE = "https://mail.example.test/imap"
 MICROSOFT_IMAP_SCOPE = "https://outlook.office.com/IMAP.AccessAsUser.All"
+#: The same under the other name of Exchange Online.
+MICROSOFT_OTHER_IMAP_SCOPE = "https://outlook.office365.com/IMAP.AccessAsUser.All"
 MICROSOFT_APP_SCOPE = "https://outlook.office365.com/.default"
 GOOGLE_IMAP_SCOPE = "https://mail.google.com/"
+YAHOO_IMAP_SCOPE = "mail-r"
+ZOHO_IMAP_SCOPE = "ZOHOMAIL.PROTOCOL.IMAP"
+YANDEX_IMAP_SCOPE = "mail:imap_ro"
+#: The IMAP scopes of all mail providers.
+IMAP_SCOPES = (
+    IMAP_SCOPE,
+    MICROSOFT_IMAP_SCOPE,
+    GOOGLE_IMAP_SCOPE,
+    YAHOO_IMAP_SCOPE,
+    ZOHO_IMAP_SCOPE,
+    YANDEX_IMAP_SCOPE,
+)
 
 #: What happens to a refresh token that was used: ``switched`` by ``rotate_refresh_tokens``,
-#: ``kept``: a new one is issued and the old one lives on, ``same``: none is issued.
-Rotation = Literal["switched", "kept", "same"]
-ErrorBody = Callable[[OAuth2Error], dict[str, object]]
+#: ``kept``: a new one is issued and the old one lives on, ``replaced``: a new one is issued and the
+#: old one ends, ``same``: none is issued, ``returned``: the old one is told again.
+Rotation = Literal["switched", "kept", "replaced", "same", "returned"]
+#: Who may revoke: a client that authenticates, or whoever has the token.
+Revocation = Literal["client", "token_only"]
+_ASSERTION = frozenset({"client_assertion", "client_assertion_type"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +57,18 @@ class Dialect:
 
     :param paths: Path by endpoint; ``{tenant}`` stands for one segment.
     :param issuer_path: Appended to the base URL; paths of discovery follow from it.
+    :param discovery: Whether there is metadata.
+    :param auth_methods: How clients authenticate.
     :param authorize_extra: Further optional parameters of the authorization endpoint.
     :param token_extra: Further optional parameters of the token endpoint.
+    :param device_extra: Further optional parameters of the device authorization endpoint.
+    :param device_token_extra: Further optional parameters of a token request for a device code.
+    :param device_identifies: A client need but name itself to get a device code.
     :param hidden_scopes: Scopes that the token response does not name.
     :param offline_by: What makes a refresh token come: always, the scope ``offline_access``, or
         ``access_type=offline`` with a first consent or ``prompt=consent``.
-    :param error_body: The JSON of an error.
+    :param refresh_limit: How many access tokens a refresh token brings in ten minutes.
+    :param errors: The JSON of an error.
     """
 
     name: str
@@ -51,12 +76,24 @@ class Dialect:
     issuer_path: str
     scopes: frozenset[str]
     rotation: Rotation
-    error_body: ErrorBody
+    errors: ErrorShape
+    discovery: bool = True
+    auth_methods: tuple[str, ...] = ("client_secret_basic", "client_secret_post", "none")
     authorize_extra: frozenset[str] = frozenset()
     token_extra: frozenset[str] = frozenset()
+    device_extra: frozenset[str] = frozenset()
+    device_token_extra: frozenset[str] = frozenset()
+    device_identifies: bool = False
     hidden_scopes: frozenset[str] = frozenset()
     offline_by: Literal["always", "scope", "access_type"] = "always"
+    refresh_limit: int | None = None
+    revocation: Revocation = "client"
     iss_parameter: bool = False
+
+    @property
+    def assertion(self) -> frozenset[str]:
+        """The parameters of client authentication by assertion, if there is that."""
+        return _ASSERTION if "private_key_jwt" in self.auth_methods else frozenset()
 
     def granted(self, scope: str) -> str:
         """Return which of the scopes belong to this mail provider, in their order."""
@@ -72,78 +109,14 @@ class Dialect:
         return " ".join(one for one in scope.split() if one not in self.hidden_scopes)
 
 
-def _plain_error(error: OAuth2Error) -> dict[str, object]:
-    return dict(error.get_body())
-
-
-# --- Microsoft ----------------------------------------------------------------------------------
-
-_ENTRA_CODES = {
-    "invalid_request": (900144, "The request body must contain the right parameters."),
-    "invalid_client": (7000215, "Invalid client secret provided."),
-    "invalid_grant": (50173, "The provided grant has expired due to it being revoked."),
-    "unauthorized_client": (700016, "The application was not found in the directory."),
-    "unsupported_grant_type": (70003, "The app requested an unsupported grant type."),
-    "invalid_scope": (70011, "The provided value for the input parameter 'scope' is not valid."),
-}
-_ENTRA_UNKNOWN = (90055, "The request failed.")
-_ENTRA_SUBERRORS = {50173: "bad_token"}
-
-
-def entra_error(error: str, codes: tuple[int, ...] = (), **members: object) -> dict[str, object]:
-    """
-    Return an error in the shape of Entra's token endpoint.
-
-    :param codes: Entra's own codes; none: what is usual for the error.
-    :param members: Further members, for example ``suberror``.
-    """
-    code, text = _ENTRA_CODES.get(error, _ENTRA_UNKNOWN)
-    if codes:
-        code, text = codes[0], "The request was refused."
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
-    trace_id, correlation_id = str(uuid.uuid4()), str(uuid.uuid4())
-    body: dict[str, object] = {
-        "error": error,
-        "error_description": (
-            f"AADSTS{code}: {text} Trace ID: {trace_id} Correlation ID: {correlation_id} "
-            f"Timestamp: {now}"
-        ),
-        "error_codes": list(codes or (code,)),
-        "timestamp": now,
-        "trace_id": trace_id,
-        "correlation_id": correlation_id,
-        "error_uri": f"https://login.microsoftonline.com/error?code={code}",
-    }
-    if code in _ENTRA_SUBERRORS:
-        body["suberror"] = _ENTRA_SUBERRORS[code]
-    return {**body, **members}
-
-
-def _microsoft_error(error: OAuth2Error) -> dict[str, object]:
-    return entra_error(error.error)
-
-
-# --- Google -------------------------------------------------------------------------------------
-
-_GOOGLE_TEXTS = {
-    "invalid_grant": "Token has been expired or revoked.",
-    "invalid_client": "Unauthorized",
-    "unauthorized_client": "Unauthorized",
-    "invalid_scope": "Some requested scopes were invalid.",
-}
-
-
-def _google_error(error: OAuth2Error) -> dict[str, object]:
-    text = _GOOGLE_TEXTS.get(error.error, error.description)
-    return {"error": error.error, "error_description": text}
-
-
 GENERIC = Dialect(
     name="generic",
     paths={
         "authorize": "/authorize",
         "consent": "/consent",
         "token": "/token",
+        "device": "/device",
+        "verification": "/activate",
         "introspection": "/introspect",
         "revocation": "/revoke",
         "jwks": "/jwks",
@@ -151,7 +124,8 @@ GENERIC = Dialect(
     issuer_path="",
     scopes=OPENID_SCOPES | {IMAP_SCOPE},
     rotation="switched",
-    error_body=_plain_error,
+    errors=error_shapes.plain,
+    auth_methods=("private_key_jwt", "client_secret_basic", "client_secret_post", "none"),
     iss_parameter=True,
 )
 MICROSOFT = Dialect(
@@ -160,14 +134,20 @@ MICROSOFT = Dialect(
         "authorize": "/{tenant}/oauth2/v2.0/authorize",
         "consent": "/{tenant}/oauth2/v2.0/consent",
         "token": "/{tenant}/oauth2/v2.0/token",
+        "device": "/{tenant}/oauth2/v2.0/devicecode",
+        "verification": "/{tenant}/oauth2/deviceauth",
         "jwks": "/{tenant}/discovery/v2.0/keys",
     },
     issuer_path="/{tenant}/v2.0",
-    scopes=OPENID_SCOPES | {MICROSOFT_IMAP_SCOPE, MICROSOFT_APP_SCOPE},
+    scopes=OPENID_SCOPES | {MICROSOFT_IMAP_SCOPE, MICROSOFT_OTHER_IMAP_SCOPE, MICROSOFT_APP_SCOPE},
     rotation="kept",
-    error_body=_microsoft_error,
+    errors=error_shapes.microsoft,
+    auth_methods=("private_key_jwt", "client_secret_basic", "client_secret_post", "none"),
     authorize_extra=frozenset({"response_mode", "domain_hint", "client_info"}),
     token_extra=frozenset({"client_info", "scope", "claims"}),
+    # MSAL sends the device code under the name of its draft besides.
+    device_token_extra=frozenset({"code"}),
+    device_identifies=True,
     hidden_scopes=frozenset({"offline_access"}),
     offline_by="scope",
 )
@@ -177,14 +157,71 @@ GOOGLE = Dialect(
         "authorize": "/google/authorize",
         "consent": "/google/consent",
         "token": "/google/token",
+        "revocation": "/google/revoke",
         "jwks": "/google/jwks",
     },
     issuer_path="/google",
     scopes=OPENID_SCOPES | {GOOGLE_IMAP_SCOPE},
     rotation="same",
-    error_body=_google_error,
+    errors=error_shapes.google,
     authorize_extra=frozenset({"access_type", "include_granted_scopes"}),
     offline_by="access_type",
+    revocation="token_only",
 )
-#: Paths are tried in this order: a tenant may have any name but ``google``.
-DIALECTS = (GENERIC, GOOGLE, MICROSOFT)
+YAHOO = Dialect(
+    name="yahoo",
+    paths={
+        "authorize": "/yahoo/oauth2/request_auth",
+        "consent": "/yahoo/oauth2/consent",
+        "token": "/yahoo/oauth2/get_token",
+        "revocation": "/yahoo/oauth2/revoke",
+        "jwks": "/yahoo/openid/v1/certs",
+    },
+    issuer_path="/yahoo",
+    scopes=OPENID_SCOPES | {YAHOO_IMAP_SCOPE, "mail-w"},
+    rotation="returned",
+    errors=error_shapes.yahoo,
+    authorize_extra=frozenset({"language"}),
+    # Its guide names it for refreshes too.
+    token_extra=frozenset({"redirect_uri"}),
+)
+ZOHO = Dialect(
+    name="zoho",
+    paths={
+        "authorize": "/zoho/oauth/v2/auth",
+        "consent": "/zoho/oauth/v2/consent",
+        "token": "/zoho/oauth/v2/token",
+        "revocation": "/zoho/oauth/v2/token/revoke",
+    },
+    issuer_path="/zoho",
+    discovery=False,
+    scopes=frozenset({ZOHO_IMAP_SCOPE}),
+    rotation="same",
+    errors=error_shapes.zoho,
+    auth_methods=("client_secret_post",),
+    authorize_extra=frozenset({"access_type"}),
+    offline_by="access_type",
+    refresh_limit=10,
+    revocation="token_only",
+)
+YANDEX = Dialect(
+    name="yandex",
+    paths={
+        "authorize": "/yandex/authorize",
+        "consent": "/yandex/consent",
+        "token": "/yandex/token",
+        "device": "/yandex/device/code",
+        "verification": "/yandex/device",
+    },
+    issuer_path="/yandex",
+    discovery=False,
+    scopes=frozenset({YANDEX_IMAP_SCOPE, "mail:imap_full"}),
+    rotation="replaced",
+    errors=error_shapes.yandex,
+    authorize_extra=frozenset({"device_id", "device_name", "force_confirm", "optional_scope"}),
+    token_extra=frozenset({"device_id", "device_name"}),
+    device_extra=frozenset({"device_id", "device_name", "optional_scope"}),
+    device_identifies=True,
+)
+#: Paths are tried in this order: a tenant may have any name but those of the others.
+DIALECTS = (GENERIC, GOOGLE, YAHOO, ZOHO, YANDEX, MICROSOFT)

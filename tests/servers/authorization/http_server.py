@@ -11,6 +11,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -32,6 +33,7 @@ class HttpsServer(ThreadingHTTPServer):
     :param application: Called for each request in the thread of its connection; returns the answer
         and the fault that befalls it, or None.
     :param port: 0 for any that is free.
+    :param wall_clock: Tells the Unix time of the header Date.
     """
 
     daemon_threads = True
@@ -39,15 +41,21 @@ class HttpsServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(
-        self, application: Application, context: ssl.SSLContext, port: int, base_url: str = ""
+        self,
+        application: Application,
+        context: ssl.SSLContext,
+        port: int,
+        *,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.application = application
+        self.wall_clock = wall_clock
         self.stopping = threading.Event()
         self._context = context
         self._open: set[ssl.SSLSocket] = set()
         self._open_lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Handler)
-        self.base_url = base_url or f"https://localhost:{self.server_port}"
+        self.base_url = f"https://localhost:{self.server_port}"
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -110,6 +118,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return an instant, or now, as the header Date has it."""
+        now = self.server.wall_clock()
+        return super().date_time_string(now if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Log nothing: URLs hold codes."""

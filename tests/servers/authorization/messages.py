@@ -55,6 +55,12 @@ def json_answer(
     )
 
 
+def not_allowed(method: str) -> Answer:
+    """Return the answer to a request by another method."""
+    error = {"error": "invalid_request", "error_description": f"Only {method} is accepted here."}
+    return json_answer(error, 405, [("Allow", method)])
+
+
 def html_answer(page: str, status: int = 200) -> Answer:
     """Return a page."""
     headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store"}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -21,8 +22,10 @@ class Client(ClientMixin):
     """
     A registered client.
 
-    :param client_secret: None for a public client.
-    :param auth_methods: Of ``client_secret_post``, ``client_secret_basic``, ``none``.
+    :param client_secret: None where it has none.
+    :param assertion_key: What verifies its assertions: a public key or a certificate, PEM.
+    :param auth_methods: Of ``client_secret_post``, ``client_secret_basic``, ``private_key_jwt``,
+        ``none``.
     :param redirect_uris: Matched exactly, but for the port of ``http`` to a loopback host
         (RFC 8252 section 7.3).
     :param login: The account that a token of client credentials opens; None for no account.
@@ -34,6 +37,7 @@ class Client(ClientMixin):
     redirect_uris: tuple[str, ...]
     grant_types: frozenset[str]
     login: str | None = None
+    assertion_key: str | None = None
 
     def get_client_id(self) -> str:
         """Return the client id."""
@@ -113,6 +117,7 @@ class Token(TokenMixin):
     :param login: None for a token of client credentials without an account.
     :param family: What descends from one consent shares it, and dies together.
     :param expires_at: Unix time, or None for never.
+    :param now: The clock of the server.
     """
 
     value: str = field(repr=False)
@@ -124,6 +129,7 @@ class Token(TokenMixin):
     issued_at: float
     expires_at: float | None = None
     revoked: bool = False
+    now: Callable[[], float] = field(default=time.time, repr=False)
 
     def check_client(self, client: Client) -> bool:
         """Tell whether it was issued to this client."""
@@ -135,7 +141,7 @@ class Token(TokenMixin):
 
     def is_expired(self) -> bool:
         """Tell whether its time is over."""
-        return self.expires_at is not None and self.expires_at <= time.time()
+        return self.expires_at is not None and self.expires_at <= self.now()
 
     def is_revoked(self) -> bool:
         """Tell whether it was revoked."""
@@ -150,4 +156,44 @@ class RefreshToken(Token):
     :param spent: It was rotated away: using it again revokes its family.
     """
 
+    spent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceAccount:
+    """
+    A service account with domain-wide delegation.
+
+    :param keys: What verifies its assertions: public keys in PEM by their ids.
+    :param subjects: The accounts that it may act for.
+    :param scopes: What it may ask for.
+    """
+
+    client_email: str
+    keys: dict[str, str]
+    subjects: frozenset[str]
+    scopes: frozenset[str]
+
+
+@dataclass(kw_only=True)
+class DeviceCode:
+    """
+    A device code; instants are those of the clock that polls are measured by.
+
+    :param login: The account that allowed it; None as long as none did.
+    :param denied: Whether a user refused.
+    """
+
+    value: str = field(repr=False)
+    user_code: str
+    client_id: str
+    scope: str
+    dialect_name: str
+    tenant: str
+    family: str
+    expires_at: float
+    interval_seconds: float
+    polled_at: float | None = None
+    login: str | None = None
+    denied: bool = False
     spent: bool = False

@@ -34,6 +34,17 @@ _CONSENT = Template("""\
 </form>
 """)
 
+_VERIFICATION = Template("""\
+<p>Enter the code that your device shows:</p>
+<form method="post" action="$action">
+<label>Code <input name="user_code" value="$user_code" autocomplete="off"></label>
+<label>Account <input name="login" list="logins" value="$login" autocomplete="off"></label>
+<datalist id="logins">$logins</datalist>
+<button name="decision" value="allow">Allow</button>
+<button name="decision" value="deny">Deny</button>
+</form>
+""")
+
 
 def consent(
     *, client: str, scopes: Iterable[str], action: str, transaction: str, login: str | None
@@ -50,7 +61,7 @@ def consent(
         action=escape(action),
         transaction=escape(transaction),
         login=escape(login or LOGINS[0]),
-        logins="".join(f'<option value="{escape(one)}">' for one in LOGINS),
+        logins=_options(),
     )
     return _PAGE.substitute(title="Test authorization server", content=content)
 
@@ -59,3 +70,23 @@ def refusal(error: str, description: str) -> str:
     """Return the page for a request that may not be answered by a redirect."""
     content = f'<p><code id="error">{escape(error)}</code> {escape(description)}</p>'
     return _PAGE.substitute(title="The request was refused", content=content)
+
+
+def verification(action: str, user_code: str) -> str:
+    """Return the page that takes the code of a device."""
+    content = _VERIFICATION.substitute(
+        action=escape(action),
+        user_code=escape(user_code),
+        login=escape(LOGINS[0]),
+        logins=_options(),
+    )
+    return _PAGE.substitute(title="Test authorization server", content=content)
+
+
+def decided() -> str:
+    """Return the page after the code of a device was decided on."""
+    return _PAGE.substitute(title="You may go back to your device", content="")
+
+
+def _options() -> str:
+    return "".join(f'<option value="{escape(one)}">' for one in LOGINS)

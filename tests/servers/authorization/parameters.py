@@ -18,6 +18,12 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from tests.servers.authorization.messages import Pairs, Request
 
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+#: Yandex's own name of the grant.
+YANDEX_DEVICE_GRANT = "device_code"
+#: Of a service account.
+JWT_BEARER_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
 _FORM = "application/x-www-form-urlencoded"
 _CLIENT = frozenset({"client_id", "client_secret"})
 
@@ -64,7 +70,9 @@ AUTHORIZE = Expected(
     ),
     optional=frozenset({"login_hint", "prompt", "nonce"}),
 )
-CONSENT = Expected(required=frozenset({"transaction", "decision"}), optional=frozenset({"login"}))
+CONSENT = Expected(
+    required=frozenset({"transaction", "decision"}), optional=frozenset({"login", "scope"})
+)
 TOKEN_BY_GRANT = {
     "authorization_code": Expected(
         required=frozenset({"grant_type", "code", "redirect_uri", "code_verifier"}),
@@ -74,9 +82,15 @@ TOKEN_BY_GRANT = {
         required=frozenset({"grant_type", "refresh_token"}), optional=_CLIENT | {"scope"}
     ),
     "client_credentials": Expected(required=frozenset({"grant_type", "scope"}), optional=_CLIENT),
+    JWT_BEARER_GRANT: Expected(required=frozenset({"grant_type", "assertion"})),
+    DEVICE_GRANT: Expected(required=frozenset({"grant_type", "device_code"}), optional=_CLIENT),
+    YANDEX_DEVICE_GRANT: Expected(required=frozenset({"grant_type", "code"}), optional=_CLIENT),
 }
 _GRANT = Expected(required=frozenset({"grant_type"}))
+DEVICE = Expected(required=frozenset({"scope"}), optional=_CLIENT)
+YANDEX_DEVICE = Expected(required=frozenset({"client_id"}), optional=_CLIENT | {"scope"})
 LOOK_UP = Expected(required=frozenset({"token"}), optional=_CLIENT | {"token_type_hint"})
+REVOKE_BY_TOKEN = Expected(required=frozenset({"token"}))
 
 
 def query(request: Request) -> Pairs:
@@ -109,14 +123,22 @@ def form(request: Request) -> Pairs:
         raise InvalidRequestError("The body is not form-encoded.") from None
 
 
-def check_token_request(pairs: Pairs, also: AbstractSet[str]) -> None:
+def check_token_request(
+    pairs: Pairs, also: AbstractSet[str], for_device: AbstractSet[str] = frozenset()
+) -> None:
     """
     Check the parameters of a token request; an unknown grant is left to the server.
 
+    :param also: Further optional ones of the mail provider, but for assertions.
+    :param for_device: The same for a device code alone.
     :raises InvalidRequestError: see :meth:`Expected.check`.
     """
     grant = next((value for name, value in pairs if name == "grant_type"), None)
     expected = _GRANT if grant is None else TOKEN_BY_GRANT.get(grant)
+    if grant == JWT_BEARER_GRANT:
+        also = frozenset()
+    elif grant == DEVICE_GRANT:
+        also = also | for_device
     if expected is not None:
         expected.check(pairs, also)
 
@@ -127,8 +149,12 @@ def check_client_authentication(request: Request, pairs: Pairs) -> None:
 
     :raises InvalidRequestError: it does.
     """
-    if "Authorization" in request.headers and any(name == "client_secret" for name, _ in pairs):
+    names = {name for name, _ in pairs}
+    ways = ["Authorization" in request.headers, "client_secret" in names]
+    if sum([*ways, "client_assertion" in names]) > 1:
         raise InvalidRequestError("The client authenticates in two ways at once.")
+    if ("client_assertion" in names) != ("client_assertion_type" in names):
+        raise InvalidRequestError("An assertion and its type belong together.")
 
 
 def _decode(text: str) -> Pairs:

@@ -18,7 +18,7 @@ import json
 import ssl
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class RemoteAuthorizationServer:
         self.issuer: str = settings["issuer"]
         self.authorize_url: str = settings["authorize_url"]
         self.token_url: str = settings["token_url"]
+        self.device_url: str = settings["device_url"]
+        self.jwks_url: str = settings["jwks_url"]
         self.introspection_url: str = settings["introspection_url"]
         self.revoke_url: str = settings["revoke_url"]
         self.client_id: str = settings["client_id"]
@@ -86,6 +88,41 @@ class RemoteAuthorizationServer:
         """Register a client."""
         self._post("add_client", client_id=client_id, **options)
 
+    def add_service_account(
+        self, client_email: str, public_key_pem: str, *, subjects: Iterable[str], **options: object
+    ) -> None:
+        """Register a service account at Google."""
+        self._post(
+            "add_service_account",
+            client_email=client_email,
+            public_key_pem=public_key_pem,
+            subjects=list(subjects),
+            **options,
+        )
+
+    def new_service_account(
+        self, client_email: str, *, subjects: Iterable[str], **options: object
+    ) -> str:
+        """Register a service account with a new key, and return the key as Google's console."""
+        arguments = {"client_email": client_email, "subjects": list(subjects), **options}
+        return str(self._post("new_service_account", **arguments))
+
+    def decide_device(self, user_code: str, login: str, *, allow: bool = True) -> None:
+        """Allow or deny a device, as a user does who enters its code."""
+        self._post("decide_device", user_code=user_code, login=login, allow=allow)
+
+    def next_id_token(self, **changes: object) -> None:
+        """Change the next ID token that is issued."""
+        self._post("next_id_token", **changes)
+
+    def rotate_signing_key(self, *, keep_old: bool = False) -> None:
+        """Sign with a new key from now on."""
+        self._post("rotate_signing_key", keep_old=keep_old)
+
+    def advance_clock(self, seconds: float) -> None:
+        """Move the clock ahead that polls are measured by."""
+        self._post("advance_clock", seconds=seconds)
+
     def fail_next(self, target: str, kind: str, **options: object) -> None:
         """Let the next requests fail."""
         self._post("fail_next", target=target, kind=kind, **options)
@@ -102,9 +139,16 @@ class RemoteAuthorizationServer:
         """Set every counter to zero."""
         self._post("reset_counters")
 
-    def consent(self, authorize_url: str, login: str, *, allow: bool = True) -> str:
+    def consent(
+        self,
+        authorize_url: str,
+        login: str,
+        *,
+        allow: bool = True,
+        scopes: Iterable[str] | None = None,
+    ) -> str:
         """Consent (or refuse to) at an authorization URL, as a browser would."""
-        return browser.consent(authorize_url, login, self.ca_file, allow=allow)
+        return browser.consent(authorize_url, login, self.ca_file, allow=allow, scopes=scopes)
 
     def _get(self, name: str) -> dict[str, Any]:
         answer = self._http.get(f"/control/{name}")

@@ -7,38 +7,22 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
-
-from joserfc import jwt
-from joserfc.jwk import RSAKey
 
 from tests.servers.authorization.messages import Pairs
-from tests.servers.authorization.model import AuthorizationCode, Client, RefreshToken, Token
+from tests.servers.authorization.model import (
+    AuthorizationCode,
+    Client,
+    DeviceCode,
+    RefreshToken,
+    ServiceAccount,
+    Token,
+)
+from tests.servers.authorization.signing import SigningKeys
+from tests.servers.authorization.switches import Switches
 
 _CODE_SECONDS = 60
-AccessTokenFormat = Literal["opaque", "jwt"]
-
-
-@dataclass(kw_only=True, eq=False)
-class Switches:
-    """
-    How the server behaves; each may be set at any time.
-
-    :param rotate_refresh_tokens: Every refresh at the generic endpoint returns a new refresh token
-        and ends the old one; an ended one that is used again revokes all that descends from the
-        same consent. False: the refresh token stays, and none is returned.
-    :param access_token_lifetime_seconds: Of the tokens issued from now on.
-    :param access_token_format: ``opaque``, or ``jwt`` (type ``JWT``, since Dovecot 2.3 knows no
-        other).
-    :param invalid_client_status: HTTP status of ``invalid_client``: 401 or 400.
-    """
-
-    rotate_refresh_tokens: bool = True
-    access_token_lifetime_seconds: int = 3600
-    access_token_format: AccessTokenFormat = "opaque"
-    invalid_client_status: int = 401
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +41,10 @@ class State:
 
     :param lock: Held over every request that reads and changes tokens, so that of two refreshes
         with one token the second sees what the first did.
+    :param clock: What polls and limits of requests are measured by.
+    :param advanced_seconds: How far that clock is moved ahead.
+    :param assertion_ids: Client and ``jti`` of the assertions so far.
+    :param other_secrets: Secrets besides tokens, codes and those of clients.
     """
 
     base_url: str
@@ -66,11 +54,23 @@ class State:
     codes: dict[str, AuthorizationCode] = field(default_factory=dict, repr=False)
     tokens: dict[str, Token] = field(default_factory=dict, repr=False)
     pending: dict[str, Pending] = field(default_factory=dict, repr=False)
-    consented: set[tuple[str, str]] = field(default_factory=set)
-    signing_key: RSAKey = field(
-        default_factory=lambda: RSAKey.generate_key(2048, {"use": "sig"}, auto_kid=True),
-        repr=False,
-    )
+    consented: set[tuple[str, ...]] = field(default_factory=set)
+    devices: dict[str, DeviceCode] = field(default_factory=dict, repr=False)
+    service_accounts: dict[str, ServiceAccount] = field(default_factory=dict)
+    refreshes: dict[str, list[float]] = field(default_factory=dict, repr=False)
+    assertion_ids: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    other_secrets: set[str] = field(default_factory=set, repr=False)
+    signing_keys: SigningKeys = field(default_factory=SigningKeys, repr=False)
+    clock: Callable[[], float] = time.monotonic
+    advanced_seconds: float = 0.0
+
+    def now(self) -> float:
+        """Return the Unix time as the server sees it."""
+        return time.time() + self.switches.clock_offset_seconds
+
+    def monotonic(self) -> float:
+        """Return what the clock says that polls are measured by."""
+        return self.clock() + self.advanced_seconds
 
     # --- Tokens ---------------------------------------------------------------------------------
 
@@ -85,11 +85,11 @@ class State:
         lifetime_seconds: float | None = None,
     ) -> Token:
         """Issue an access token; None takes the lifetime of the switch."""
-        now = time.time()
+        now = self.now()
         if lifetime_seconds is None:
             lifetime_seconds = self.switches.access_token_lifetime_seconds
         token = Token(
-            value=_value("at"),
+            value=new_value("at"),
             kind="access_token",
             client_id=client_id,
             login=login,
@@ -97,6 +97,7 @@ class State:
             family=family,
             issued_at=now,
             expires_at=now + lifetime_seconds,
+            now=self.now,
         )
         if self.switches.access_token_format == "jwt":
             token.value = self._as_jwt(token, issuer)
@@ -107,17 +108,28 @@ class State:
     def add_refresh_token(self, client_id: str, login: str, scope: str, family: str) -> str:
         """Issue a refresh token, and return it."""
         token = RefreshToken(
-            value=_value("rt"),
+            value=new_value("rt"),
             kind="refresh_token",
             client_id=client_id,
             login=login,
             scope=scope,
             family=family,
-            issued_at=time.time(),
+            issued_at=self.now(),
+            now=self.now,
         )
         with self.lock:
             self.tokens[token.value] = token
         return token.value
+
+    def living_access_token(self, family: str, scope: str) -> Token | None:
+        """Return an access token of a consent that has half of its lifetime left, or None."""
+        for token in self.tokens.values():
+            same = (token.kind, token.family, token.scope) == ("access_token", family, scope)
+            if same and not token.revoked and token.expires_at is not None:
+                left = token.expires_at - self.now()
+                if left > (token.expires_at - token.issued_at) / 2:
+                    return token
+        return None
 
     def revoke_family(self, family: str) -> None:
         """Revoke all that descends from one consent."""
@@ -145,12 +157,7 @@ class State:
         }
         if token.login:
             claims["email"] = claims["username"] = token.login
-        return self.sign(claims)
-
-    def sign(self, claims: dict[str, object]) -> str:
-        """Return a JWT that the key of the JWKS verifies."""
-        header = {"alg": "RS256", "typ": "JWT", "kid": self.signing_key.kid}
-        return jwt.encode(header, claims, self.signing_key)
+        return self.signing_keys.sign(claims)
 
     # --- Codes ----------------------------------------------------------------------------------
 
@@ -159,7 +166,7 @@ class State:
     ) -> str:
         """Issue an authorization code for the parameters of its request, and return it."""
         code = AuthorizationCode(
-            value=_value("code"),
+            value=new_value("code"),
             client_id=client_id,
             login=login,
             redirect_uri=parameters["redirect_uri"],
@@ -169,7 +176,7 @@ class State:
             nonce=parameters.get("nonce"),
             offline=offline,
             family=new_family(),
-            expires_at=time.time() + _CODE_SECONDS,
+            expires_at=self.now() + _CODE_SECONDS,
         )
         with self.lock:
             self.codes[code.value] = code
@@ -190,13 +197,13 @@ class State:
                 self.revoke_family(code.family)
                 return None
             code.spent = True
-            return code if code.expires_at > time.time() else None
+            return code if code.expires_at > self.now() else None
 
     # --- Consent pages --------------------------------------------------------------------------
 
     def add_pending(self, pending: Pending) -> str:
         """Keep the request of a consent page, and return the page's transaction."""
-        transaction = _value("tx")
+        transaction = new_value("tx")
         with self.lock:
             self.pending[transaction] = pending
         return transaction
@@ -206,18 +213,19 @@ class State:
         with self.lock:
             return self.pending.pop(transaction, None)
 
-    def first_consent(self, client_id: str, login: str) -> bool:
-        """Note a consent, and tell whether it is the first of this account to this client."""
+    def first_consent(self, *parties: str) -> bool:
+        """Note a consent, and tell whether it is the first between these parties."""
         with self.lock:
-            first = (client_id, login) not in self.consented
-            self.consented.add((client_id, login))
+            first = parties not in self.consented
+            self.consented.add(parties)
             return first
 
     def secrets_issued(self) -> set[str]:
         """Return every secret that ever left or entered here: no log may hold one of them."""
         with self.lock:
             client_secrets = {client.client_secret for client in self.clients.values()}
-            return {*self.tokens, *self.codes, *filter(None, client_secrets)}
+            found = {*self.tokens, *self.codes, *self.devices, *filter(None, client_secrets)}
+            return found | self.other_secrets
 
 
 def new_family() -> str:
@@ -225,7 +233,8 @@ def new_family() -> str:
     return secrets.token_hex(8)
 
 
-def _value(prefix: str) -> str:
+def new_value(prefix: str) -> str:
+    """Return a secret of characters that a client has to encode in forms."""
     # "~" and "." are legal in a bearer token (RFC 6750 section 2.1); "+" and "/" too, and they
     # break clients that do not encode forms.
     return f"{prefix}-{secrets.token_hex(4)}+{secrets.token_urlsafe(24)}/~.{secrets.token_hex(4)}"

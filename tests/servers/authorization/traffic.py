@@ -19,7 +19,7 @@ class RecordedRequest:
     One request as it came, whatever became of it.
 
     :param endpoint: For example ``token``; None for a path that leads nowhere.
-    :param mail_provider: ``generic``, ``microsoft`` or ``google``; None likewise.
+    :param mail_provider: For example ``generic``; None likewise.
     :param parameters: Of query and form; of a repeated one the last.
     :param headers: By name in lower case.
     """
