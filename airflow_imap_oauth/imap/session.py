@@ -27,7 +27,6 @@ from airflow_imap_oauth.imap.model import (
     PartRequest,
 )
 from airflow_imap_oauth.imap.parts import PartFetch
-from airflow_imap_oauth.imap.password_sign_in import sign_in_with_password
 from airflow_imap_oauth.imap.refusals import Refusal
 from airflow_imap_oauth.imap.responses import (
     RowError,
@@ -65,31 +64,20 @@ def open_session(settings: ImapSettings, access_token: str | Callable[[], str]) 
     :raises ImapAuthenticationError: If it refuses this token. A fresh token may help.
     :raises ImapUnavailableError: If it is busy or throttles. A retry helps, a new token does not.
     """
-    return _open(settings, access_token, sign_in)
+    return open_session_by(settings, access_token, sign_in)
 
 
-def open_session_with_password(settings: ImapSettings, password: str) -> MailSession:
-    """
-    Connect over verified TLS and sign in with a password, where the server still allows it.
-
-    ``sasl_mechanism`` has no say: AUTHENTICATE PLAIN is used where offered, else LOGIN.
-
-    :param password: It is sent once, over TLS only, and kept nowhere.
-    :raises ConfigurationError: If user or password hold what cannot be sent.
-    :raises ImapConnectionError: If the server cannot be reached. A retry helps.
-    :raises ImapTlsError: If TLS cannot be had or the certificate is not trusted.
-    :raises ImapCapabilityError: If the server takes no passwords. Nothing was sent.
-    :raises ImapAuthenticationError: If it refuses this password. A retry cannot help.
-    :raises ImapUnavailableError: If it is busy or throttles. A retry helps.
-    """
-    return _open(settings, password, sign_in_with_password)
-
-
-def _open(
+def open_session_by(
     settings: ImapSettings,
     secret: str | Callable[[], str],
     sign_in_with: Callable[[Wire, ImapSettings, str], None],
 ) -> MailSession:
+    """
+    Connect over verified TLS and sign in with any kind of secret.
+
+    :param sign_in_with: Signs in on a connection that has TLS, and proves it by a command.
+    :raises ImapOAuthError: What connection and sign-in raise, located.
+    """
     with _located(settings.conn_id, "IMAP connection"):
         wire = Wire.connect(settings, client_context(settings.ca_file))
     try:

@@ -18,8 +18,8 @@ from airflow_imap_oauth.exceptions import (
     ImapProtocolError,
     ImapUnavailableError,
 )
+from airflow_imap_oauth.imap.password import open_session_with_password
 from airflow_imap_oauth.imap.sasl import plain_response
-from airflow_imap_oauth.imap.session import open_session_with_password
 from tests.imap.accounts import Account
 from tests.imap.mails import note
 from tests.servers.dovecot_config import PASSWORD

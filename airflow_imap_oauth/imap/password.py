@@ -14,13 +14,31 @@ from airflow_imap_oauth.exceptions import (
 from airflow_imap_oauth.imap._wire import Wire
 from airflow_imap_oauth.imap.criteria import CommandPiece, Literal
 from airflow_imap_oauth.imap.folder_names import quote
-from airflow_imap_oauth.imap.model import ImapSettings
+from airflow_imap_oauth.imap.model import ImapSettings, MailSession
 from airflow_imap_oauth.imap.sasl import PlainSaslClient, plain_response
+from airflow_imap_oauth.imap.session import open_session_by
 from airflow_imap_oauth.imap.sign_in import (
     LONGEST_COMMAND_BYTES,
     offered_mechanisms,
     prove_sign_in,
 )
+
+
+def open_session_with_password(settings: ImapSettings, password: str) -> MailSession:
+    """
+    Connect over verified TLS and sign in with a password, where the server still allows it.
+
+    ``sasl_mechanism`` has no say: AUTHENTICATE PLAIN is used where offered, else LOGIN.
+
+    :param password: It is sent once, over TLS only, and kept nowhere.
+    :raises ConfigurationError: If user or password hold what cannot be sent.
+    :raises ImapConnectionError: If the server cannot be reached. A retry helps.
+    :raises ImapTlsError: If TLS cannot be had or the certificate is not trusted.
+    :raises ImapCapabilityError: If the server takes no passwords; it was sent none.
+    :raises ImapAuthenticationError: If it refuses this password. A retry cannot help.
+    :raises ImapUnavailableError: If it is busy or throttles. A retry helps.
+    """
+    return open_session_by(settings, password, sign_in_with_password)
 
 
 def sign_in_with_password(wire: Wire, settings: ImapSettings, password: str) -> None:
