@@ -15,9 +15,16 @@ _LABELS = {
     "imap_host": "IMAP host",
     "scopes": "Scopes that IMAP needs",
     "extra_scopes": "Scopes asked for besides",
+    "app_scopes": "Scopes where the application signs in by itself",
+    "grants": "Grants",
+    "client_auth_methods": "Client authentication, the default first",
     "authorize_url": "Authorization endpoint",
     "token_url": "Token endpoint",
+    "device_url": "Device authorization endpoint",
+    "device_grant_type": "Its `grant_type` at the token endpoint",
+    "device_code_parameter": "Its parameter for the device code",
     "revoke_url": "Revocation endpoint",
+    "jwks_url": "Keys of the server",
     "issuer": "Issuer",
     "regions": "Regions, the default first",
     "default_tenant_id": "Tenant where none is set",
@@ -27,6 +34,8 @@ _LABELS = {
     "loopback_redirect_host": "Host of the redirect URI of `airflow imap-oauth login`",
     "rotates_refresh_token": "A renewal may bring a new refresh token",
     "dead_refresh_token_hint": "Why refresh tokens end",
+    "no_device_hint": "Without a device authorization endpoint",
+    "no_revocation_hint": "Without a revocation endpoint",
 }
 _HEAD = """\
 # Mail providers

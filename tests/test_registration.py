@@ -111,10 +111,12 @@ def test_commands_are_registered() -> None:
     module, _, name = path.rpartition(".")
     (group,) = getattr(importlib.import_module(module), name)()
     assert group.name in ALL_COMMANDS_DICT
-    assert [command.name for command in group.subcommands] == ["login"]
+    assert [command.name for command in group.subcommands] == ["login", "revoke"]
     from airflow_imap_oauth.cli.login import login
+    from airflow_imap_oauth.cli.revoke import revoke
 
     assert callable(login)
+    assert callable(revoke)
 
 
 def test_entry_points_are_installed() -> None:
@@ -138,6 +140,12 @@ def test_airflow_loads_the_plugin() -> None:
     assert (view["name"], view["href"]) == ("IMAP mailboxes", "/imap-oauth/")
 
 
+HIDDEN = {"client_secret", "proxy_url"}
+PEM = "-----BEGIN PRIVATE KEY----- AAAA -----END PRIVATE KEY-----"
+KEY_FILE = json.dumps(
+    {"type": "service_account", "client_email": "etl@project.example", "private_key": PEM}
+)
+
 # --- Form -----------------------------------------------------------------------------------------
 
 
@@ -152,7 +160,7 @@ def test_form_field_is_fit_to_be_shown(key: str) -> None:
     assert "default" not in schema
     assert "null" in schema["type"]
     assert set(schema.get("values_display", ())) == set(schema.get("enum", ()))
-    assert (schema.get("format") == "password") is ("secret" in key)
+    assert (schema.get("format") == "password") is (key in HIDDEN)
 
 
 def test_secret_names_are_masked_and_others_are_not() -> None:
@@ -160,7 +168,8 @@ def test_secret_names_are_masked_and_others_are_not() -> None:
     from airflow.sdk._shared.secrets_masker import should_hide_value_for_key
 
     hidden = {key for key in (*SUPPORTED, *RESERVED) if should_hide_value_for_key(key)}
-    assert hidden & set(SUPPORTED) == {"client_secret", "refresh_token"}
+    keys = {"certificate_private_key", "service_account_key"}
+    assert hidden & set(SUPPORTED) == {*HIDDEN, *keys, "refresh_token"}
 
 
 @pytest.mark.parametrize(("key", "value"), CHOICES)
@@ -169,9 +178,14 @@ def test_every_choice_of_the_form_is_understood(key: str, value: str) -> None:
     extra: dict[str, Any] = {key: value}
     if key == "region":
         extra["mail_provider"] = "zoho"
+    if value == "service_account":
+        extra |= {"mail_provider": "google", "client_id": None, "service_account_key": KEY_FILE}
+    if value == "private_key_jwt":
+        extra["certificate_private_key"] = PEM
     if extra.get("mail_provider", "custom") != "custom":
         extra["issuer"] = None
-    if value in ("post", "basic") or "mail_provider" in extra:
+    needs_secret = value in ("post", "basic", "client_credentials") or "mail_provider" in extra
+    if needs_secret and value != "service_account":
         extra["client_secret"] = "secret"
     assert parsed(extra)
 
@@ -179,8 +193,9 @@ def test_every_choice_of_the_form_is_understood(key: str, value: str) -> None:
 @pytest.mark.parametrize("key", [key for key, field in FORM.items() if "enum" in field["schema"]])
 def test_other_choices_are_refused(key: str) -> None:
     """A value that the form does not offer is named, and the known ones are listed."""
+    zoho = {"mail_provider": "zoho", "client_secret": "secret"} if key == "region" else {}
     with pytest.raises(ConfigurationError, match=r"something-else|mail provider") as caught:
-        parsed({**({"mail_provider": "zoho"} if key == "region" else {}), key: "something-else"})
+        parsed({**zoho, key: "something-else"})
     for value in FORM[key]["schema"]["enum"]:
         assert value in str(caught.value)
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.configuration import ensure_secrets_loaded
@@ -32,14 +32,14 @@ _STEP = "saving the connection"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSecrets:
     """
-    What an authorization writes into a connection.
+    What a command writes into a connection.
 
-    :param password: The sealed refresh token.
-    :param client_secret: Sealed; None leaves what is there.
+    :param password: The sealed refresh token; empty: none; None leaves what is there.
+    :param extra: New values by key, sealed; None takes the key away.
     """
 
-    password: str
-    client_secret: str | None = None
+    password: str | None = field(default=None, repr=False)
+    extra: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
 
 def load(conn_id: str) -> Connection:
@@ -111,16 +111,19 @@ def _find(session: Any, conn_id: str) -> Connection:
 
 def _written(session: Any, row: Connection, new: NewSecrets) -> bool:
     cipher = Connection(conn_id=row.conn_id, conn_type=row.conn_type)
-    cipher.set_password(new.password)
-    values: dict[Any, Any] = {
-        Connection._password: cipher._password,  # noqa: SLF001  # the ciphertext
-        Connection.is_encrypted: cipher.is_encrypted,
-    }
-    if new.client_secret is not None:
-        extra = {**json.loads(row.extra or "{}"), "client_secret": new.client_secret}
+    values: dict[Any, Any] = {}
+    if new.password is not None:
+        cipher.set_password(new.password)
+        values[Connection._password] = cipher._password  # noqa: SLF001  # the ciphertext
+        values[Connection.is_encrypted] = cipher.is_encrypted
+    if new.extra:
+        changed = {**json.loads(row.extra or "{}"), **new.extra}
+        extra = {name: value for name, value in changed.items() if value is not None}
         cipher.set_extra(json.dumps(extra))
         values[Connection._extra] = cipher._extra  # noqa: SLF001  # as above
         values[Connection.is_extra_encrypted] = cipher.is_extra_encrypted
+    if not values:
+        return True
     columns = (
         Connection._password,  # noqa: SLF001  # as above
         Connection._extra,  # noqa: SLF001  # as above

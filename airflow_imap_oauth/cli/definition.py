@@ -27,6 +27,17 @@ _NO_BROWSER = Arg(  # type: ignore[no-untyped-call]
     help="Open no browser and listen on no port: print the address to open anywhere, and read "
     "the address that the browser shows after the sign-in.",
 )
+_DEVICE = Arg(  # type: ignore[no-untyped-call]
+    ("--device",),
+    action="store_true",
+    help="Print a short code to enter in a browser on any device, and wait for it; for mail "
+    "providers that offer it.",
+)
+_OTHER_ACCOUNT = Arg(  # type: ignore[no-untyped-call]
+    ("--other-account",),
+    action="store_true",
+    help="Accept another account than the one that authorized this connection before.",
+)
 _REDIRECT_PORT = Arg(  # type: ignore[no-untyped-call]
     ("--redirect-port",),
     type=int,
@@ -51,7 +62,20 @@ def get_cli_commands() -> list[CLICommand]:
                     "the refresh token, sealed, as the connection's password. Exit codes: 0 done; "
                     "1 it failed; 2 connection, options or sealing keys are wrong.",
                     func=lazy_load_command("airflow_imap_oauth.cli.login.login"),
-                    args=(_CONN_ID, _NO_BROWSER, _REDIRECT_PORT, ARG_VERBOSE),
+                    args=(
+                        *(_CONN_ID, _NO_BROWSER, _DEVICE, _REDIRECT_PORT, _OTHER_ACCOUNT),
+                        ARG_VERBOSE,
+                    ),
+                ),
+                ActionCommand(
+                    name="revoke",
+                    help="Take access to a mailbox back",
+                    description="Revoke the refresh token of a connection at the mail provider, "
+                    "where that is possible, and delete it from Airflow in any case. Exit codes: 0 "
+                    "done; 1 the mail provider may still accept it; 2 connection, options or "
+                    "sealing keys are wrong.",
+                    func=lazy_load_command("airflow_imap_oauth.cli.revoke.revoke"),
+                    args=(_CONN_ID, ARG_VERBOSE),
                 ),
             ),
         )

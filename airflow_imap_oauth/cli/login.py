@@ -14,24 +14,23 @@ from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
 from airflow_imap_oauth.cli.connections import NewSecrets, load, save
+from airflow_imap_oauth.cli.exit_codes import exit_codes
 from airflow_imap_oauth.cli.listener import RedirectListener
 from airflow_imap_oauth.exceptions import (
     AuthorizationFlowError,
     ConfigurationError,
     ImapOAuthError,
-    SealingError,
 )
-from airflow_imap_oauth.hooks.keys import CLIENT_SECRET_PURPOSE
+from airflow_imap_oauth.hooks.keys import sealed_secrets
 from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox
-from airflow_imap_oauth.oauth import authorization_code, discovery
+from airflow_imap_oauth.oauth import authorization_code, device_authorization, discovery
+from airflow_imap_oauth.oauth.accounts import is_another
 from airflow_imap_oauth.oauth.http import Transport
 from airflow_imap_oauth.oauth.responses import TokenResponse
+from airflow_imap_oauth.oauth.scopes import surplus_warning
 from airflow_imap_oauth.oauth.settings import OAuthSettings
-from airflow_imap_oauth.tokens.sealing import is_sealed
+from airflow_imap_oauth.tokens.refreshing import ServerRefresh
 from airflow_imap_oauth.tokens.seeds import seal_refresh_token
-
-EXIT_FAILED = 1
-EXIT_CONFIGURATION = 2
 
 _MAX_PORT = 65535
 _DYNAMIC_PORTS = range(49152, 65536)
@@ -42,35 +41,93 @@ _EVENT = "imap_oauth.authorized"
 @providers_configuration_loaded
 def login(args: Any) -> None:
     """Run the command."""
-    try:
-        _login(args.conn_id, no_browser=args.no_browser, redirect_port=args.redirect_port)
-    except (ConfigurationError, SealingError) as error:
-        _fail(error, args.conn_id, EXIT_CONFIGURATION)
-    except ImapOAuthError as error:
-        _fail(error, args.conn_id, EXIT_FAILED)
-    except KeyboardInterrupt:
-        print("\nStopped; nothing was saved.", file=sys.stderr)
-        raise SystemExit(EXIT_FAILED) from None
+    with exit_codes(args.conn_id):
+        _login(args)
 
 
-def _fail(error: ImapOAuthError, conn_id: str, code: int) -> None:
-    text = str(error.located(conn_id=conn_id)).replace("CONN_ID", conn_id)
-    print(text, file=sys.stderr)
-    raise SystemExit(code) from None
-
-
-def _login(conn_id: str, *, no_browser: bool, redirect_port: int) -> None:
-    if not 0 <= redirect_port <= _MAX_PORT:
+def _login(args: Any) -> None:
+    if not 0 <= args.redirect_port <= _MAX_PORT:
         raise ConfigurationError(f"--redirect-port must be from 0 to {_MAX_PORT}.")
-    mailbox = open_mailbox(load(conn_id))
+    mailbox = open_mailbox(load(args.conn_id))
     # Before anybody signs in: without a key, what they bring back could not be kept.
     mailbox.sealer.seal("probe", purpose="probe", binding={})
+    if mailbox.settings.oauth.grant != "user_consent":
+        _check_own_access(mailbox)
+        return
     with Transport(mailbox.settings.oauth.transport) as transport:
-        settings = discovery.complete(mailbox.settings.oauth, transport)
-        sign_in = _by_paste if no_browser else _by_browser
-        response = sign_in(settings, redirect_port, transport)
-    _save(mailbox, response)
+        response = _sign_in(mailbox.settings.oauth, args, transport)
+    _check_account(mailbox, response, confirmed=args.other_account)
+    _save(
+        mailbox,
+        seal_refresh_token(
+            response,
+            settings=mailbox.settings.oauth,
+            binding=mailbox.binding,
+            sealer=mailbox.sealer,
+        ),
+    )
+    print(f"Authorized. The connection '{mailbox.settings.conn_id}' holds the sealed token.")
+    _warn(surplus_warning(mailbox.settings.oauth, response.scopes))
     _begin_record(mailbox, response)
+
+
+def _check_own_access(mailbox: Mailbox) -> None:
+    """Nobody signs in: see whether the client's own credential works, and seal it."""
+    ServerRefresh(mailbox.settings.oauth)("")
+    _save(mailbox, None)
+    print(
+        f"Nobody needs to sign in: the connection '{mailbox.settings.conn_id}' gets its tokens by "
+        "itself, and just did. Its secrets are sealed."
+    )
+
+
+def _sign_in(settings: OAuthSettings, args: Any, transport: Transport) -> TokenResponse:
+    if args.device:
+        settings = discovery.complete(
+            settings, transport, "token_url", wanted=("device_url", "jwks_url")
+        )
+        return _by_device(settings, transport)
+    settings = discovery.complete(
+        settings, transport, "token_url", "authorize_url", wanted=("jwks_url",)
+    )
+    sign_in = _by_paste if args.no_browser else _by_browser
+    return sign_in(settings, args.redirect_port, transport)
+
+
+def _check_account(mailbox: Mailbox, response: TokenResponse, *, confirmed: bool) -> None:
+    """Refuse another account than the one that authorized before, unless that is confirmed."""
+    settings = mailbox.settings.oauth
+    shown = response.account.shown if response.account else None
+    who = f"as {shown}" if shown else "with an account"
+    bound = mailbox.token_manager().state().account
+    if is_another(bound, response.account) and not confirmed:
+        raise AuthorizationFlowError(
+            f"You signed in {who} that is not the account which authorized before, so nothing was"
+            " saved.",
+            hint=f"Sign in as {settings.login}; or, if the change is meant, repeat the command with"
+            " --other-account.",
+            step="sign-in",
+        )
+    if shown and shown.lower() != settings.login.lower():
+        _warn(
+            f"You signed in as {shown}; the connection says {settings.login}. If these are not two"
+            " names of one account, correct the mailbox address or sign in again."
+        )
+
+
+def _warn(warning: str | None) -> None:
+    if warning:
+        print(f"Warning: {warning}", file=sys.stderr)
+
+
+def _by_device(settings: OAuthSettings, transport: Transport) -> TokenResponse:
+    device = device_authorization.start(settings, transport)
+    print(f"On any device, open {device.verification_uri}, sign in as {settings.login} and enter")
+    print(f"\n    {device.user_code}\n")
+    if device.verification_uri_complete:
+        print(f"or open {device.verification_uri_complete}")
+    print(f"The code is good for {device.lifetime_seconds / 60:.0f} minutes.", flush=True)
+    return device_authorization.wait(settings, device, transport)
 
 
 def _by_browser(settings: OAuthSettings, redirect_port: int, transport: Transport) -> TokenResponse:
@@ -105,14 +162,8 @@ def _by_paste(settings: OAuthSettings, redirect_port: int, transport: Transport)
     return authorization_code.finish(settings, pending, pasted, transport)
 
 
-def _save(mailbox: Mailbox, response: TokenResponse) -> None:
-    """Write the sealed refresh token into the connection."""
-    sealed = seal_refresh_token(
-        response,
-        settings=mailbox.settings.oauth,
-        binding=mailbox.binding,
-        sealer=mailbox.sealer,
-    )
+def _save(mailbox: Mailbox, sealed_refresh_token: str | None) -> None:
+    """Write what is sealed into the connection: the refresh token, and secrets typed plain."""
 
     def decide(row: Any) -> NewSecrets:
         now = open_mailbox(row, mailbox.options)
@@ -123,18 +174,17 @@ def _save(mailbox: Mailbox, response: TokenResponse) -> None:
             raise AuthorizationFlowError(
                 "The connection was changed while you signed in, so nothing was saved."
             )
-        return NewSecrets(password=sealed, client_secret=_sealed_client_secret(now, row))
+        stored = json.loads(row.extra or "{}")
+        sealed = sealed_secrets(now.settings.oauth, stored, now.binding, now.sealer)
+        return NewSecrets(password=sealed_refresh_token, extra=dict(sealed))
 
+    oauth = mailbox.settings.oauth
     save(
         mailbox.settings.conn_id,
         decide,
         event=_EVENT,
-        details={
-            "mail_provider": mailbox.settings.oauth.profile.name,
-            "login": mailbox.settings.oauth.login,
-        },
+        details={"mail_provider": oauth.profile.name, "login": oauth.login},
     )
-    print(f"Authorized. The connection '{mailbox.settings.conn_id}' holds the sealed token.")
 
 
 def _begin_record(mailbox: Mailbox, response: TokenResponse) -> None:
@@ -146,12 +196,3 @@ def _begin_record(mailbox: Mailbox, response: TokenResponse) -> None:
             f"Warning: the token store does not work yet, tasks will need it. {error}",
             file=sys.stderr,
         )
-
-
-def _sealed_client_secret(mailbox: Mailbox, row: Any) -> str | None:
-    """Seal a client secret that was typed plain; None leaves what is there."""
-    stored = json.loads(row.extra or "{}").get("client_secret")
-    plain = mailbox.settings.oauth.client_secret
-    if plain is None or (isinstance(stored, str) and is_sealed(stored.strip())):
-        return None
-    return mailbox.sealer.seal(plain, purpose=CLIENT_SECRET_PURPOSE, binding=mailbox.binding)

@@ -9,6 +9,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
 from airflow_imap_oauth.exceptions import ConfigurationError
+from airflow_imap_oauth.hooks.client import (
+    DEFAULT_CONNECT_SECONDS,
+    read_ca_file,
+    read_client,
+    read_proxy_url,
+    read_region,
+)
 from airflow_imap_oauth.hooks.fields import Fields
 from airflow_imap_oauth.hooks.masking import mask
 from airflow_imap_oauth.imap.model import ImapSettings
@@ -18,27 +25,15 @@ from airflow_imap_oauth.oauth.profiles import (
     get_profile,
     profile_names,
 )
-from airflow_imap_oauth.oauth.settings import (
-    ClientAuthMethod,
-    Endpoints,
-    OAuthSettings,
-    TransportSettings,
-)
-from airflow_imap_oauth.oauth.urls import checked_url
+from airflow_imap_oauth.oauth.settings import OAuthSettings
 
 CONN_TYPE = "imap_oauth"
 
-_GRANTS = ("user_consent",)
-_LATER_GRANTS = ("client_credentials", "service_account")
-_EDIT = "Edit the connection."
 _HOST = re.compile(
     r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 )
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 _MAX_PORT = 65535
 _DEFAULT_PORTS = {"implicit": 993, "starttls": 143}
-_DEFAULT_CONNECT_SECONDS = 10.0
-_DEFAULT_TOKEN_READ_SECONDS = 30.0
 _DEFAULT_MAIL_READ_SECONDS = 60.0
 
 
@@ -60,14 +55,16 @@ class ConnectionSettings:
     """
     One mailbox, as its connection describes it.
 
-    :param oauth: Its ``client_secret`` is as it stands in the connection, possibly sealed.
+    :param oauth: Its secrets are as they stand in the connection, possibly sealed.
     :param seed: The refresh token as it stands in the connection, sealed or plain; None: none.
+    :param fallback_conn_id: The connection to try where this one cannot authenticate, or None.
     """
 
     conn_id: str
     oauth: OAuthSettings
     imap: ImapSettings
     seed: str | None = field(repr=False)
+    fallback_conn_id: str | None = None
 
 
 def parse(connection: ConnectionLike, *, allow_loopback_http: bool = False) -> ConnectionSettings:
@@ -94,12 +91,12 @@ def parse(connection: ConnectionLike, *, allow_loopback_http: bool = False) -> C
         )
     try:
         profile = _profile(fields)
-        fields.choice("grant", _GRANTS, later=_LATER_GRANTS)
         return ConnectionSettings(
             conn_id=connection.conn_id,
-            oauth=_oauth(connection.conn_id, fields, profile, login, allow_loopback_http),
+            oauth=read_client(connection.conn_id, fields, profile, login, allow_loopback_http),
             imap=_imap(connection, fields, profile, login),
             seed=seed,
+            fallback_conn_id=_fallback(connection, fields),
         )
     except ConfigurationError as error:
         raise error.located(conn_id=connection.conn_id) from None
@@ -127,158 +124,12 @@ def _profile(fields: Fields) -> MailProviderProfile:
     return get_profile(name)
 
 
-def _oauth(
-    conn_id: str,
-    fields: Fields,
-    profile: MailProviderProfile,
-    login: str,
-    allow_loopback_http: bool,
-) -> OAuthSettings:
-    client_id = fields.text("client_id")
-    if client_id is None:
-        raise fields.error(
-            "Key 'client_id' of extra is not set.",
-            "Enter the id that the mail provider gave the application when it was registered.",
-        )
-    tenant_id, region = _tenant(fields, profile), _region(fields, profile)
-    client_secret = _client_secret(fields, profile)
-    return OAuthSettings(
-        conn_id=conn_id,
-        profile=profile,
-        client_id=client_id,
-        client_secret=client_secret,
-        client_auth_method=_client_auth_method(fields, profile, client_secret),
-        tenant_id=tenant_id,
-        endpoints=_endpoints(fields, profile, tenant_id, region, allow_loopback_http),
-        scopes=fields.scopes("scopes") or profile.scopes,
-        extra_scopes=profile.extra_scopes,
-        login=login,
-        transport=TransportSettings(
-            ca_file=_ca_file(fields),
-            connect_timeout_seconds=fields.seconds(
-                "connect_timeout_seconds", _DEFAULT_CONNECT_SECONDS
-            ),
-            read_timeout_seconds=fields.seconds(
-                "read_timeout_seconds", _DEFAULT_TOKEN_READ_SECONDS
-            ),
-            allow_loopback_http=allow_loopback_http,
-        ),
-    )
-
-
-def _client_secret(fields: Fields, profile: MailProviderProfile) -> str | None:
-    secret = fields.secret("client_secret")
-    mask(secret)
-    if secret is None and profile.client_secret_required:
-        what = "holds only Airflow's mask" if fields.is_mask("client_secret") else "is not set"
-        raise fields.error(
-            f"Key 'client_secret' of extra {what}, and {profile.label} demands one.",
-            "Enter the secret of the application's registration.",
-        )
-    return secret
-
-
-def _client_auth_method(
-    fields: Fields, profile: MailProviderProfile, secret: str | None
-) -> ClientAuthMethod:
-    if profile.engine != "rfc6749":
-        fields.refuse(
-            ["client_auth_method"], f"has no meaning for {profile.label}.", "Leave it empty."
-        )
-    method = fields.choice(
-        "client_auth_method", ("post", "basic", "none"), later=("private_key_jwt",)
-    )
-    if secret is not None and method == "none":
-        raise fields.error(
-            "Key 'client_auth_method' of extra is 'none', but there is a client secret.",
-            "Remove the secret, or choose post or basic.",
-        )
-    if secret is None and method in ("post", "basic"):
-        raise fields.error(
-            f"Key 'client_auth_method' of extra is '{method}', but there is no client secret.",
-            "Enter the secret, or choose none.",
-        )
-    default = "none" if secret is None else "post"
-    return cast("ClientAuthMethod", method or default)
-
-
-def _tenant(fields: Fields, profile: MailProviderProfile) -> str | None:
-    tenant_id = fields.text("tenant_id")
-    if profile.default_tenant_id is None:
-        fields.refuse(["tenant_id"], f"has no meaning for {profile.label}.", "Leave it empty.")
-        return None
-    if tenant_id is not None and not _TENANT.fullmatch(tenant_id):
-        raise fields.error(
-            "Key 'tenant_id' of extra is neither an id nor a domain.",
-            "Enter the directory (tenant) ID of the application's registration.",
-        )
-    return tenant_id or profile.default_tenant_id
-
-
-def _region(fields: Fields, profile: MailProviderProfile) -> str:
-    if not profile.regions:
-        fields.refuse(["region"], f"has no meaning for {profile.label}.", "Leave it empty.")
-        return ""
-    return fields.choice("region", profile.regions) or profile.regions[0]
-
-
-def _endpoints(
-    fields: Fields,
-    profile: MailProviderProfile,
-    tenant_id: str | None,
-    region: str,
-    allow_loopback_http: bool,
-) -> Endpoints:
-    if profile.token_url is not None:
-        fields.refuse(
-            ("issuer", "authorize_url", "exchange_url"),
-            f"is not used for {profile.label}, whose endpoints are known.",
-            "Leave it empty, or choose the mail provider custom.",
-        )
-
-    def known(url: str | None) -> str | None:
-        if url is None:
-            return None
-        return url.replace("{tenant_id}", tenant_id or "").replace("{region}", region)
-
-    def own(key: str, what: str) -> str | None:
-        url = fields.text(key)
-        if url is not None:
-            checked_url(url, what=what, allow_loopback_http=allow_loopback_http)
-        return url
-
-    endpoints = Endpoints(
-        issuer=own("issuer", "issuer (key 'issuer')") or known(profile.issuer),
-        authorize_url=own("authorize_url", "authorization endpoint (key 'authorize_url')")
-        or known(profile.authorize_url),
-        token_url=own("exchange_url", "token endpoint (key 'exchange_url')")
-        or known(profile.token_url),
-        revoke_url=known(profile.revoke_url),
-    )
-    if endpoints.issuer is None and endpoints.token_url is None:
-        raise fields.error(
-            "Neither key 'issuer' nor key 'exchange_url' of extra is set.",
-            "Enter the issuer, or the URL of the token endpoint, of the authorization server.",
-        )
-    return endpoints
-
-
-def _ca_file(fields: Fields) -> str | None:
-    path = fields.text("ca_file")
-    if path is not None and not path.startswith("/"):
-        raise fields.error(
-            "Key 'ca_file' of extra is not an absolute path.",
-            "Components of Airflow run in different folders: give an absolute path.",
-        )
-    return path
-
-
 def _imap(
     connection: ConnectionLike, fields: Fields, profile: MailProviderProfile, login: str
 ) -> ImapSettings:
     host = fields.plain("The host", connection.host)
     if host is None and profile.imap_host is not None:
-        host = profile.imap_host.replace("{region}", _region(fields, profile))
+        host = profile.imap_host.replace("{region}", read_region(fields, profile))
     if host is None:
         raise fields.error("The host is not set.", "Enter the name of the IMAP server.")
     if not _is_host(host):
@@ -301,10 +152,21 @@ def _imap(
             if mechanism in (None, "auto")
             else cast("SaslMechanism", mechanism)
         ),
-        ca_file=_ca_file(fields),
-        connect_timeout_seconds=fields.seconds("connect_timeout_seconds", _DEFAULT_CONNECT_SECONDS),
+        ca_file=read_ca_file(fields),
+        proxy_url=read_proxy_url(fields),
+        connect_timeout_seconds=fields.seconds("connect_timeout_seconds", DEFAULT_CONNECT_SECONDS),
         read_timeout_seconds=fields.seconds("read_timeout_seconds", _DEFAULT_MAIL_READ_SECONDS),
     )
+
+
+def _fallback(connection: ConnectionLike, fields: Fields) -> str | None:
+    conn_id = fields.text("fallback_conn_id")
+    if conn_id == connection.conn_id:
+        raise fields.error(
+            "Key 'fallback_conn_id' of extra names this very connection.",
+            "Name another one, or leave it empty.",
+        )
+    return conn_id
 
 
 def _is_host(host: str) -> bool:

@@ -14,6 +14,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from airflow_imap_oauth.exceptions import ConfigurationError
@@ -30,37 +31,35 @@ SUPPORTED = (
     "tenant_id",
     "region",
     "client_secret",
+    "certificate_private_key",
+    "certificate_chain",
+    "key_id",
+    "service_account_key",
+    "credential_expires_on",
     "refresh_token",
+    "fallback_conn_id",
     "issuer",
     "authorize_url",
     "exchange_url",
+    "device_url",
+    "revoke_url",
+    "jwks_url",
     "scopes",
     "client_auth_method",
+    "authorize_params",
     "sasl_mechanism",
     "ca_file",
+    "proxy_url",
     "connect_timeout_seconds",
     "read_timeout_seconds",
 )
 
 #: Keys that are reserved: refused while they have a value, so that none is silently ignored.
-RESERVED = (
-    "certificate_private_key",
-    "certificate_chain",
-    "service_account_key",
-    "device_url",
-    "revoke_url",
-    "jwks_url",
-    "key_id",
-    "authorize_params",
-    "credential_expires_on",
-    "max_connections",
-    "max_bytes_per_day",
-    "proxy_url",
-    "fallback_conn_id",
-)
+RESERVED = ("max_connections", "max_bytes_per_day")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_UNFIT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: +[\x21\x23-\x5b\x5d-\x7e]+)*")
 _MAX_SHOWN = 60
 
@@ -123,17 +122,61 @@ class Fields:
             )
         return text
 
-    def choice(self, key: str, choices: Iterable[str], *, later: Iterable[str] = ()) -> str | None:
-        """Return one of ``choices``, or None where unset; ``later`` names what is reserved."""
+    def lines(self, key: str) -> str | None:
+        """Return a text of several lines (a key, a certificate), stripped, or None where unset."""
+        value = self._extra.get(key)
+        if isinstance(value, dict):  # JSON that was not wrapped into a text
+            value = json.dumps(value)
+        if value is not None and not isinstance(value, str):
+            raise self.error(f"key '{key}' of extra is not a text.", "Enter it as a text.")
+        text = (value or "").strip()
+        if not text or MASK in text:
+            return None
+        if _UNFIT_LINES.search(text):
+            raise self.error(
+                f"key '{key}' of extra holds a control character or half a character.",
+                "Enter it again.",
+            )
+        return text
+
+    def texts(self, key: str) -> dict[str, str]:
+        """Return a JSON object of texts, or an empty one where unset."""
+        value = self._extra.get(key)
+        if isinstance(value, str):
+            self.plain(f"key '{key}' of extra", " ".join(value.split()))
+            try:
+                value = json.loads(value) if value.strip() else {}
+            except (ValueError, RecursionError):
+                value = None
+        elif value is None:
+            return {}
+        if not isinstance(value, dict) or not all(
+            isinstance(text, str) and not _UNFIT.search(name + text) for name, text in value.items()
+        ):
+            raise self.error(
+                f"key '{key}' of extra is not a JSON object of texts.",
+                'It must read like {"name": "value"}.',
+            )
+        return value
+
+    def day(self, key: str) -> date | None:
+        """Return a date, or None where unset."""
+        text = self.text(key)
+        if text is None:
+            return None
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise self.error(
+                f"key '{key}' of extra is not a date.", "Enter it like 2027-01-31."
+            ) from None
+
+    def choice(self, key: str, choices: Iterable[str]) -> str | None:
+        """Return one of ``choices``, or None where unset."""
         value = self.text(key)
         if value is None or value in choices:
             return value
         known = ", ".join(choices)
-        if value in later:
-            raise self.error(
-                f"The value '{value}' of key '{key}' is not supported in this version.",
-                f"Supported are: {known}.",
-            )
         raise self.error(
             f"The value '{_shown(value)}' of key '{key}' is not known.", f"Known are: {known}."
         )

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.providers.imap.hooks.imap import ImapHook
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -23,8 +23,11 @@ from airflow_imap_oauth.hooks.attachments import (
     read,
     save,
 )
+from airflow_imap_oauth.hooks.connection import ConnectionLike
 from airflow_imap_oauth.hooks.mailbox import Mailbox, MaskedTokens, open_mailbox
 from airflow_imap_oauth.imap.model import MailSession
+
+_Result = TypeVar("_Result")
 
 
 class ImapOAuthHook(ImapHook):
@@ -113,11 +116,21 @@ class ImapOAuthHook(ImapHook):
 
     async def aget_access_token(self) -> str:
         """Return what :meth:`get_access_token` returns, without blocking the event loop."""
-        # asgiref's threads are those in which Airflow's own synchronous calls work in a trigger.
-        from asgiref.sync import sync_to_async  # noqa: PLC0415  # triggers only
+        return await _in_thread(self.get_access_token)
 
-        token: str = await sync_to_async(self.get_access_token)()
-        return token
+    def reject_access_token(self, token: str) -> None:
+        """
+        Drop an access token that a server rejected, so that the next call renews.
+
+        Only if it is still the current one: what another worker has renewed meanwhile stays.
+
+        :raises ImapOAuthError: Of the kind that says whether a retry helps.
+        """
+        self._tokens(self._mailbox()).reject_access_token(token)
+
+    async def areject_access_token(self, token: str) -> None:
+        """Do what :meth:`reject_access_token` does, without blocking the event loop."""
+        await _in_thread(lambda: self.reject_access_token(token))
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -128,6 +141,10 @@ class ImapOAuthHook(ImapHook):
         from airflow_imap_oauth.hooks.verdict import verdict  # noqa: PLC0415  # rarely used
 
         return verdict(lambda: self.get_connection(self.imap_conn_id))
+
+    async def atest_connection(self) -> tuple[bool, str]:
+        """Do what :meth:`test_connection` does, without blocking the event loop."""
+        return await _in_thread(self.test_connection)
 
     def has_mail_attachment(
         self,
@@ -274,23 +291,34 @@ class ImapOAuthHook(ImapHook):
         return self.mail_client
 
     def _sign_in(self) -> MailSession:
-        from airflow_imap_oauth.imap.connect import connect  # noqa: PLC0415  # loads IMAPClient
+        from airflow_imap_oauth.hooks import fallback  # noqa: PLC0415  # not at each start of a task
 
-        mailbox = self._mailbox()
-        return connect(mailbox.settings.imap, self._tokens(mailbox))
+        return fallback.sign_in(self._mailbox(), self._read)
 
     def _mailbox(self) -> Mailbox:
         # Read anew each time: somebody may have authorized again meanwhile.
+        return open_mailbox(self._read(self.imap_conn_id))
+
+    def _read(self, conn_id: str) -> ConnectionLike:
         try:
-            connection = self.get_connection(self.imap_conn_id)
+            found: ConnectionLike = self.get_connection(conn_id)
         except AirflowNotFoundException:
             raise ConfigurationError(
                 "There is no such connection.",
-                hint="Add it under Admin, Connections, or correct imap_conn_id.",
-                conn_id=self.imap_conn_id,
+                hint="Add it under Admin, Connections, or correct the id.",
+                conn_id=conn_id,
                 step="connection",
             ) from None
-        return open_mailbox(connection)
+        return found
 
     def _tokens(self, mailbox: Mailbox) -> MaskedTokens:
         return MaskedTokens(mailbox.token_manager(), mailbox.settings.imap)
+
+
+async def _in_thread(call: Callable[[], _Result]) -> _Result:
+    # asgiref's threads are those in which Airflow's own synchronous calls work in a trigger; not
+    # the one that all of these share: a slow authorization server would hold up every trigger.
+    from asgiref.sync import sync_to_async  # noqa: PLC0415  # triggers only
+
+    result: _Result = await sync_to_async(call, thread_sensitive=False)()
+    return result

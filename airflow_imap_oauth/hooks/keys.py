@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The airflow-imap-oauth authors
 # SPDX-License-Identifier: Apache-2.0
-"""The keys that seal secrets, and the client secret that a connection may hold sealed."""
+"""The keys that seal secrets, and the secrets that a connection may hold sealed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from airflow_imap_oauth.hooks.config import PackageOptions
 from airflow_imap_oauth.hooks.masking import mask
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens.sealing import Sealer, SealingKey, is_sealed
-
-#: What the client secret in a connection is sealed for.
-CLIENT_SECRET_PURPOSE = "client secret of a connection"  # noqa: S105  # a purpose, no secret
 
 
 class MaskingSealer(Sealer):
@@ -51,24 +48,67 @@ def sealer(options: PackageOptions) -> Sealer:
     return MaskingSealer([key for key in derived if key is not None])
 
 
-def with_open_client_secret(
+def with_open_secrets(
     settings: OAuthSettings, binding: Mapping[str, str], sealer: Sealer
 ) -> OAuthSettings:
     """
-    Return the settings with the client secret opened, if it was sealed.
+    Return the settings with what was sealed in the connection opened.
 
     :raises SealingError: If it does not open here. A retry cannot help.
     """
-    sealed = settings.client_secret
-    if sealed is None or not is_sealed(sealed):
-        return settings
-    try:
-        secret = sealer.open(sealed, purpose=CLIENT_SECRET_PURPOSE, binding=binding)
-    except SealingError as error:
-        raise SealingError(
-            f"The client secret: {error.message}",
-            hint="Undo what was changed, or enter the client secret again.",
-            conn_id=settings.conn_id,
-            step=error.step,
-        ) from None
-    return replace(settings, client_secret=secret)
+
+    def opened(secret: str | None, name: str) -> str | None:
+        if secret is None or not is_sealed(secret):
+            return secret
+        try:
+            return sealer.open(secret, purpose=purpose_of(name), binding=binding)
+        except SealingError as error:
+            raise SealingError(
+                f"Key '{name}' of extra: {error.message}",
+                hint="Undo what was changed, or enter it again.",
+                conn_id=settings.conn_id,
+                step=error.step,
+            ) from None
+
+    key = settings.client_key
+    if key is not None:
+        private_key = opened(key.private_key, "certificate_private_key") or ""
+        key = replace(key, private_key=private_key)
+    return replace(
+        settings,
+        client_secret=opened(settings.client_secret, "client_secret"),
+        client_key=key,
+        service_account_key=opened(settings.service_account_key, "service_account_key"),
+    )
+
+
+def sealed_secrets(
+    settings: OAuthSettings,
+    stored: Mapping[str, object],
+    binding: Mapping[str, str],
+    sealer: Sealer,
+) -> dict[str, str]:
+    """
+    Seal the secrets that were typed plain into a connection.
+
+    :param settings: With secrets opened.
+    :param stored: ``extra`` of the connection as it stands.
+    :return: New values by key of ``extra``; empty where none is plain.
+    :raises SealingError: If there is no key. A retry cannot help.
+    """
+    key = settings.client_key
+    plain = {
+        "client_secret": settings.client_secret,
+        "certificate_private_key": None if key is None else key.private_key,
+        "service_account_key": settings.service_account_key,
+    }
+    return {
+        name: sealer.seal(secret, purpose=purpose_of(name), binding=binding)
+        for name, secret in plain.items()
+        if secret is not None and not is_sealed(str(stored.get(name, "")).strip())
+    }
+
+
+def purpose_of(name: str) -> str:
+    """Say what a secret of a connection is sealed for, by its key of ``extra``."""
+    return f"{name.replace('_', ' ')} of a connection"

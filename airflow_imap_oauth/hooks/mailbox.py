@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from airflow_imap_oauth.exceptions import ImapOAuthError
 from airflow_imap_oauth.hooks.config import PackageOptions, read_options
 from airflow_imap_oauth.hooks.connection import ConnectionLike, ConnectionSettings, parse
 from airflow_imap_oauth.hooks.keys import sealer as configured_sealer
-from airflow_imap_oauth.hooks.keys import with_open_client_secret
+from airflow_imap_oauth.hooks.keys import with_open_secrets
 from airflow_imap_oauth.hooks.masking import mask_access_token
 from airflow_imap_oauth.hooks.stores import token_store
 from airflow_imap_oauth.imap.model import ImapSettings
@@ -26,7 +27,7 @@ class Mailbox:
     """
     A connection's settings, and what opens and keeps its secrets.
 
-    :param settings: With the client secret opened.
+    :param settings: With secrets opened.
     :param binding: What its sealed secrets are bound to.
     """
 
@@ -65,23 +66,35 @@ class Mailbox:
 
 def open_mailbox(connection: ConnectionLike, options: PackageOptions | None = None) -> Mailbox:
     """
-    Check a connection and open its client secret. No network is touched.
+    Check a connection and open its secrets. No network is touched.
 
     :param options: None reads the configuration.
     :raises ConfigurationError: If connection or options are wrong. A retry cannot help.
-    :raises SealingError: If the client secret does not open here. A retry cannot help.
+    :raises SealingError: If a secret does not open here. A retry cannot help.
     """
     try:
         options = options or read_options()
         parsed = parse(connection, allow_loopback_http=options.allow_loopback_http)
         sealer = configured_sealer(options)
         bound = binding(parsed.oauth, parsed.imap.host)
-        oauth = with_open_client_secret(parsed.oauth, bound, sealer)
+        oauth = with_open_secrets(parsed.oauth, bound, sealer)
     except ImapOAuthError as error:
         raise error.located(conn_id=connection.conn_id, step="settings") from None
     return Mailbox(
         settings=replace(parsed, oauth=oauth), binding=bound, sealer=sealer, options=options
     )
+
+
+class TokenSource(Protocol):
+    """What hands out access tokens: a manager, or what asks for a new one each time."""
+
+    def get_access_token(self) -> str:
+        """Return an access token."""
+        ...
+
+    def reject_access_token(self, token: str, /) -> None:
+        """Drop an access token that was rejected."""
+        ...
 
 
 class MaskedTokens:
@@ -92,7 +105,7 @@ class MaskedTokens:
     :param imap: Whose sign-in they are for.
     """
 
-    def __init__(self, manager: TokenManager, imap: ImapSettings) -> None:
+    def __init__(self, manager: TokenSource, imap: ImapSettings) -> None:
         self._manager = manager
         self._imap = imap
 

@@ -11,6 +11,8 @@ from airflow.sdk.log import mask_secret
 
 from airflow_imap_oauth.imap.sasl import SASL_NAMES, initial_response
 
+_TELLING_CHARACTERS = 24
+
 
 def mask(secret: str | None) -> None:
     """
@@ -21,10 +23,19 @@ def mask(secret: str | None) -> None:
     """
     if not secret:
         return
-    mask_secret(secret)
     core = sys.modules.get("airflow._shared.secrets_masker")
-    if core is not None:
-        core.mask_secret(secret)
+    for part in (secret, *_lines(secret)):
+        mask_secret(part)
+        if core is not None:
+            core.mask_secret(part)
+
+
+def _lines(secret: str) -> list[str]:
+    """Return the telling lines of a key: escaped or cut in a log, it is no longer one text."""
+    lines = secret.replace("\\n", "\n").splitlines()
+    if len(lines) < 2:  # noqa: PLR2004  # a secret of one line is masked as a whole
+        return []
+    return [line for line in lines if len(line) >= _TELLING_CHARACTERS and "-----" not in line]
 
 
 def mask_access_token(token: str, *, user: str, host: str, port: int) -> None:

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_imap_oauth.exceptions import ImapOAuthError, ReauthorizationRequiredError
 from airflow_imap_oauth.hooks.connection import CONN_TYPE
 from airflow_imap_oauth.hooks.mailbox import Mailbox, MaskedTokens, open_mailbox
+from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.tokens.manager import utc_now
+from airflow_imap_oauth.tokens.refreshing import ServerRefresh
 
 if TYPE_CHECKING:
     from airflow_imap_oauth.hooks.connection import ConnectionLike
@@ -58,18 +60,42 @@ def _check(connection: ConnectionLike) -> str:
     from airflow_imap_oauth.imap.session import probe  # noqa: PLC0415
 
     mailbox = open_mailbox(connection)
-    own = _with_its_own_id(mailbox)
     imap = mailbox.settings.imap
+    if mailbox.settings.oauth.grant != "user_consent":
+        tokens = _OwnTokens(mailbox)
+        connect(imap, MaskedTokens(tokens, imap)).close()
+        return _signed_in(mailbox)
+    own = _with_its_own_id(mailbox)
     state = (own or mailbox).token_manager().state()
     if own is not None and _may_sign_in(own, state):
         manager = own.token_manager(renew_early=False)
         connect(imap, MaskedTokens(manager, imap)).close()
-        return f"Signed in to {imap.host} as {imap.user}."
+        return _signed_in(mailbox)
     if state.status not in _GOOD:
         raise ReauthorizationRequiredError(state.reason or "Somebody must authorize.")
     _reach_authorization_server(mailbox)
     mechanism = probe(imap)
     return f"{imap.host} offers {mechanism} and the settings are complete; a task signs in."
+
+
+def _signed_in(mailbox: Mailbox) -> str:
+    imap = mailbox.settings.imap
+    warning = expiry_warning(mailbox.settings.oauth, utc_now().date())
+    return f"Signed in to {imap.host} as {imap.user}." + (f" But: {warning}" if warning else "")
+
+
+class _OwnTokens:
+    """Access tokens of the client's own grant: any number may be asked for, none is kept."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._request = ServerRefresh(mailbox.settings.oauth)
+
+    def get_access_token(self) -> str:
+        """Ask the authorization server."""
+        return self._request("").access_token
+
+    def reject_access_token(self, token: str) -> None:
+        """Do nothing: the next one is another one."""
 
 
 def _may_sign_in(mailbox: Mailbox, state: TokenState) -> bool:
@@ -85,7 +111,9 @@ def _reach_authorization_server(mailbox: Mailbox) -> None:
     from airflow_imap_oauth.oauth.http import Transport  # noqa: PLC0415
 
     with Transport(mailbox.settings.oauth.transport) as transport:
-        discovery.complete(mailbox.settings.oauth, transport)
+        discovery.complete(
+            mailbox.settings.oauth, transport, "token_url", wanted=("authorize_url",)
+        )
 
 
 def _with_its_own_id(mailbox: Mailbox) -> Mailbox | None:

@@ -13,9 +13,9 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from threading import Lock
 from urllib.parse import urlencode, urlunsplit
 
@@ -26,10 +26,13 @@ from airflow_imap_oauth.exceptions import (
     OAuthError,
 )
 from airflow_imap_oauth.oauth.callback import AuthorizationResponse, read_callback
+from airflow_imap_oauth.oauth.clock import utc_now
 from airflow_imap_oauth.oauth.engines.rfc6749 import token_request
 from airflow_imap_oauth.oauth.http import Transport
+from airflow_imap_oauth.oauth.id_token import fetch_keys
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import Endpoints, OAuthSettings
+from airflow_imap_oauth.oauth.sign_in import signed_in
 from airflow_imap_oauth.oauth.taxonomy import classify
 from airflow_imap_oauth.oauth.urls import checked_url
 
@@ -48,10 +51,6 @@ _REFUSALS = frozenset(
 )
 
 
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAuthorization:
     """
@@ -59,6 +58,8 @@ class PendingAuthorization:
 
     :param url: Where the browser goes.
     :param code_verifier: RFC 7636 section 4.1; leaves this machine in the code exchange only.
+    :param nonce: What an id_token has to answer (OpenID Connect Core section 3.1.2.1); None where
+        no such token was asked for.
     :param endpoints: The server it was begun with; the code goes to no other.
     :param started_at: Aware, UTC. It is good for :data:`LIFETIME`.
     """
@@ -66,6 +67,7 @@ class PendingAuthorization:
     url: str = field(repr=False)
     state: str = field(repr=False)
     code_verifier: str = field(repr=False)
+    nonce: str | None = field(default=None, repr=False)
     redirect_uri: str
     client_id: str
     endpoints: Endpoints
@@ -83,7 +85,7 @@ class PendingAuthorization:
 
 
 def start(
-    settings: OAuthSettings, redirect_uri: str, *, now: Callable[[], datetime] = _utc_now
+    settings: OAuthSettings, redirect_uri: str, *, now: Callable[[], datetime] = utc_now
 ) -> PendingAuthorization:
     """
     Begin a sign-in.
@@ -95,9 +97,14 @@ def start(
     :raises ConfigurationError: If a URL is missing or malformed.
     """
     state, code_verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+    nonce = secrets.token_urlsafe(32) if "openid" in _scopes(settings) else None
     try:
         checked_url(redirect_uri, what="redirect URI", allow_loopback_http=True)
-        url = _authorization_url(settings, redirect_uri, state, code_verifier)
+        url = _authorization_url(
+            settings,
+            {"redirect_uri": redirect_uri, "state": state, "nonce": nonce or ""},
+            code_verifier,
+        )
     except ImapOAuthError as error:
         error.located(conn_id=settings.conn_id, step=STEP)
         raise
@@ -105,6 +112,7 @@ def start(
         url=url,
         state=state,
         code_verifier=code_verifier,
+        nonce=nonce,
         redirect_uri=redirect_uri,
         client_id=settings.client_id,
         endpoints=settings.endpoints,
@@ -118,26 +126,31 @@ def finish(
     callback_url_or_query: str,
     transport: Transport,
     *,
-    now: Callable[[], datetime] = _utc_now,
+    now: Callable[[], datetime] = utc_now,
 ) -> TokenResponse:
     """
     Check the answer to a sign-in and exchange its code for tokens.
 
     :param callback_url_or_query: The address that the browser was sent to, or its query.
-    :return: A response that always has a refresh token.
+    :return: A response that always has a refresh token, and where there was an id_token, whose it
+        is.
     :raises AuthorizationFlowError: If the answer is refused, late, foreign or repeated, or
         brings no refresh token. Start again.
     :raises PolicyError: If the organisation forbids it.
     :raises ClientRejectedError: If client, secret, redirect URI or scope are not accepted, or
         a needed scope was not granted.
     :raises TransientOAuthError: If the server, or the way to it, is out of order.
+    :raises TokenResponseError: If the id_token is not sound.
     :raises OAuthError: For any other refusal.
     """
     try:
         answer = read_callback(callback_url_or_query, pending.redirect_uri)
         code = _checked_code(settings, pending, answer, now())
+        begun_with = replace(settings, endpoints=pending.endpoints)
+        # While the code still lives: what it brings could not be checked without.
+        fetch_keys(begun_with, transport)
         response = token_request(
-            replace(settings, endpoints=pending.endpoints),
+            begun_with,
             {
                 "grant_type": "authorization_code",
                 "code": code,
@@ -148,22 +161,17 @@ def finish(
             step=EXCHANGE_STEP,
             grant="authorization_code",
         )
+        return signed_in(response, begun_with, transport, step=EXCHANGE_STEP, nonce=pending.nonce)
     except ImapOAuthError as error:
         error.located(conn_id=settings.conn_id, step=STEP)
         raise
-    if response.refresh_token is None:
-        raise AuthorizationFlowError(
-            "The sign-in brought no refresh token, so nothing was saved.",
-            hint=settings.profile.missing_refresh_token_hint,
-            conn_id=settings.conn_id,
-            step=EXCHANGE_STEP,
-        )
-    return response
 
 
-def _authorization_url(
-    settings: OAuthSettings, redirect_uri: str, state: str, code_verifier: str
-) -> str:
+def _scopes(settings: OAuthSettings) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*settings.scopes, *settings.extra_scopes)))
+
+
+def _authorization_url(settings: OAuthSettings, once: Mapping[str, str], code_verifier: str) -> str:
     if settings.endpoints.authorize_url is None:
         raise ConfigurationError(
             "authorize_url is not set.",
@@ -176,15 +184,15 @@ def _authorization_url(
     )
     digest = hashlib.sha256(code_verifier.encode("ascii")).digest()
     parameters = {
+        "login_hint": settings.login,
         **settings.profile.authorize_params,
+        **settings.authorize_params,
         "response_type": "code",
         "client_id": settings.client_id,
-        "redirect_uri": redirect_uri,
-        "scope": " ".join(dict.fromkeys((*settings.scopes, *settings.extra_scopes))),
-        "state": state,
+        "scope": " ".join(_scopes(settings)),
+        **once,
         "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"),
         "code_challenge_method": "S256",
-        "login_hint": settings.login,
     }
     query = urlencode({name: value for name, value in parameters.items() if value})
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))

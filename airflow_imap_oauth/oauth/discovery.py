@@ -6,43 +6,61 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from airflow_imap_oauth.exceptions import ConfigurationError, ImapOAuthError, OAuthError
+from airflow_imap_oauth.exceptions import (
+    ConfigurationError,
+    ImapOAuthError,
+    OAuthError,
+    TransientOAuthError,
+)
 from airflow_imap_oauth.oauth.http import Transport
 from airflow_imap_oauth.oauth.metadata import METADATA, STEP, metadata_of
 from airflow_imap_oauth.oauth.settings import Endpoints, OAuthSettings
 from airflow_imap_oauth.oauth.urls import checked_url
 
+#: Fields of :class:`~airflow_imap_oauth.oauth.settings.Endpoints` that metadata can fill.
+EndpointName = Literal["token_url", "authorize_url", "device_url", "revoke_url", "jwks_url"]
 
-def complete(settings: OAuthSettings, transport: Transport) -> OAuthSettings:
+
+def complete(
+    settings: OAuthSettings,
+    transport: Transport,
+    *needed: EndpointName,
+    wanted: tuple[EndpointName, ...] = (),
+) -> OAuthSettings:
     """
     Return the settings with what can be known of the endpoints.
 
-    Nothing is fetched where both are known, or where there is no issuer to ask and the token
-    endpoint at least is known: a refresh token that was pasted needs no more. What the connection
-    names itself wins over the metadata, which count only if they name the very issuer they were
-    asked for (RFC 8414 section 3.3): else one server could pose as another.
+    Nothing is fetched where all that is asked for is known, or where there is no issuer to ask:
+    whoever uses an endpoint says what to do where it is missing. What the connection names itself
+    wins over the metadata, which count only if they name the very issuer they were asked for
+    (RFC 8414 section 3.3): else one server could pose as another.
 
+    :param needed: Without these, the issuer's refusal to tell is an error.
+    :param wanted: What is good to know.
     :raises ConfigurationError: If there is neither an issuer nor a token endpoint.
     :raises TransientOAuthError: If the issuer cannot be reached for now. A retry helps.
     :raises OAuthError: If it has no metadata, or those of another issuer.
     """
     known = settings.endpoints
-    if known.token_url is not None and (known.authorize_url or known.issuer is None):
-        return settings
-    if known.issuer is None:
+    if known.issuer is None and known.token_url is None:
         raise ConfigurationError(
             "Neither exchange_url nor issuer is set.",
             hint="Set exchange_url of the connection, or issuer if the server has discovery.",
             conn_id=settings.conn_id,
             step=STEP,
         )
+    missing = {name for name in (*needed, *wanted) if getattr(known, name) is None}
+    # The endpoints of a mail provider that is known are all in its profile.
+    if not missing or known.issuer is None or settings.profile.token_url is not None:
+        return settings
     try:
-        document = _fetch(known.issuer, transport)
-        found = _endpoints(document, known, transport)
+        found = _endpoints(_fetch(known.issuer, transport), known, transport)
     except ImapOAuthError as error:
+        if missing.isdisjoint(needed) and not isinstance(error, TransientOAuthError):
+            return settings
         error.located(conn_id=settings.conn_id, step=STEP)
         raise
     return replace(settings, endpoints=found)
@@ -102,7 +120,11 @@ def _endpoints(document: Mapping[str, Any], known: Endpoints, transport: Transpo
         issuer=known.issuer,
         authorize_url=url(known.authorize_url, "authorization_endpoint", "authorization request"),
         token_url=token_url,
+        device_url=url(
+            known.device_url, "device_authorization_endpoint", "device authorization request"
+        ),
         revoke_url=url(known.revoke_url, "revocation_endpoint", "revocation request"),
+        jwks_url=url(known.jwks_url, "jwks_uri", "keys of the server"),
         iss_parameter_supported=(
             known.iss_parameter_supported
             or document.get("authorization_response_iss_parameter_supported") is True

@@ -37,11 +37,13 @@ class MetadataCache:
         self._lock = Lock()
         self._entries: dict[tuple[str, str | None, bool], tuple[float, HttpAnswer]] = {}
 
-    def get(self, url: str, transport: Transport) -> HttpAnswer:
+    def get(self, url: str, transport: Transport, *, fresh: bool = False) -> HttpAnswer:
         """
         Return the answer for a URL, from memory if it is fresh.
 
         Only successes that hold a JSON object are kept.
+
+        :param fresh: Ask the server although an answer is kept.
 
         :raises TransientOAuthError: As the transport does, or if a success is not JSON.
         :raises OAuthError: As the transport does.
@@ -50,7 +52,7 @@ class MetadataCache:
         key = (url, trust.ca_file, trust.allow_loopback_http)
         with self._lock:
             kept = self._entries.get(key)
-        if kept is not None and self._now() < kept[0]:
+        if kept is not None and not fresh and self._now() < kept[0]:
             return kept[1]
         answer = transport.request("GET", url, step=STEP)
         if answer.status_code < 300:  # noqa: PLR2004  # the class of successes

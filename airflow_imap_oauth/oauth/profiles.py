@@ -7,11 +7,19 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 
 from airflow_imap_oauth.exceptions import ConfigurationError
-from airflow_imap_oauth.oauth.mail_provider import MailProviderProfile, SaslMechanism, Source
+from airflow_imap_oauth.oauth.mail_provider import (
+    ClientAuthMethod,
+    Grant,
+    MailProviderProfile,
+    SaslMechanism,
+    Source,
+)
 from airflow_imap_oauth.oauth.mail_providers import BUILT_IN
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "ClientAuthMethod",
+    "Grant",
     "MailProviderProfile",
     "SaslMechanism",
     "Source",

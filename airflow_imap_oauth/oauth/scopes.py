@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from airflow_imap_oauth.oauth.settings import OAuthSettings
+
 #: OpenID Connect Core section 5.4 and 11. Servers need not repeat them among the granted ones.
 IDENTITY_SCOPES = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
 
@@ -18,6 +20,14 @@ _OUTLOOK_PREFIX = re.compile(
     r"|outlook-dod\.office365\.us|partner\.outlook\.cn)"
     r"|00000002-0000-0ff1-ce00-000000000000)/+"
 )
+
+
+# Google's long names of two of OpenID Connect's
+# (developers.google.com/identity/protocols/oauth2/scopes, read on 2026-11-26).
+_GOOGLE_PREFIX = "https://www.googleapis.com/auth/userinfo."
+#: Whatever the application was permitted (learn.microsoft.com/entra/identity-platform/
+#: scopes-oidc): no answer lists it.
+_WHATEVER_PERMITTED = ".default"
 
 
 def split_scope(value: str) -> tuple[str, ...]:
@@ -32,9 +42,41 @@ def missing_scopes(needed: Iterable[str], granted: Iterable[str]) -> tuple[str, 
     Scopes are compared case-sensitively (RFC 6749 section 3.3), apart from Microsoft's
     prefixes. Scopes that only ask for identity or a refresh token are not IMAP's.
     """
-    names = {_OUTLOOK_PREFIX.sub("", scope, count=1) for scope in granted}
+    names = {_name(scope) for scope in granted}
     return tuple(
         scope
         for scope in needed
-        if scope not in IDENTITY_SCOPES and _OUTLOOK_PREFIX.sub("", scope, count=1) not in names
+        if _name(scope) not in IDENTITY_SCOPES | {_WHATEVER_PERMITTED} | names
     )
+
+
+def surplus_scopes(asked: Iterable[str], granted: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the granted scopes that nobody asked for.
+
+    :return: Nothing where what was asked for is not known, or is whatever is permitted.
+    """
+    names = {_name(scope) for scope in asked}
+    if not names or _WHATEVER_PERMITTED in names:
+        return ()
+    return tuple(scope for scope in granted if _name(scope) not in IDENTITY_SCOPES | names)
+
+
+def surplus_warning(settings: OAuthSettings, scopes: tuple[str, ...] | None) -> str | None:
+    """
+    Warn of access that nobody needs: an application should have the least that does the job.
+
+    :param scopes: As granted; None where the answer is silent.
+    """
+    asked = (*settings.scopes, *settings.extra_scopes)
+    surplus = surplus_scopes(asked, scopes or ()) if settings.scopes else ()
+    if not surplus:
+        return None
+    return (
+        f"More was granted than IMAP needs: {' '.join(surplus)}. Take it out of the application's"
+        " registration."
+    )
+
+
+def _name(scope: str) -> str:
+    return _OUTLOOK_PREFIX.sub("", scope, count=1).removeprefix(_GOOGLE_PREFIX)

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import date
 
-from airflow_imap_oauth.oauth.profiles import MailProviderProfile
-
-ClientAuthMethod = Literal["post", "basic", "none"]
+from airflow_imap_oauth.oauth.profiles import ClientAuthMethod, Grant, MailProviderProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +38,32 @@ class Endpoints:
     URLs of an authorization server (RFC 8414 names in parentheses).
 
     ``token_url`` is ``token_endpoint``, ``authorize_url`` is ``authorization_endpoint``,
-    ``revoke_url`` is ``revocation_endpoint``. None: unknown or not offered.
+    ``device_url`` is ``device_authorization_endpoint`` (RFC 8628), ``revoke_url`` is
+    ``revocation_endpoint``, ``jwks_url`` is ``jwks_uri``. None: unknown or not offered.
     """
 
     issuer: str | None = None
     authorize_url: str | None = None
     token_url: str | None = None
+    device_url: str | None = None
     revoke_url: str | None = None
+    jwks_url: str | None = None
     iss_parameter_supported: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientKey:
+    """
+    The key with which a client signs its assertions (RFC 7523 section 2.2).
+
+    :param private_key: PEM.
+    :param certificate_chain: PEM, the client's own certificate first; for Microsoft.
+    :param key_id: Which of the registered keys it is; for others.
+    """
+
+    private_key: str = field(repr=False)
+    certificate_chain: str | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +72,32 @@ class OAuthSettings:
     One OAuth client of one mailbox connection.
 
     :param conn_id: The connection's id, for messages.
+    :param client_id: Empty for a service account, whose key names it.
+    :param service_account_key: The JSON of the key, for that grant.
     :param endpoints: As configured (profile with ``{tenant_id}`` filled in, or explicit);
         discovery may complete them (:func:`airflow_imap_oauth.oauth.discovery.complete`).
     :param scopes: The scopes that IMAP needs (profile's, or the connection's own).
     :param extra_scopes: Asked for at authorization besides.
-    :param login: The account that consents; sent as ``login_hint``.
+    :param login: The account that consents, sent as ``login_hint``; or for which a service
+        account acts.
+    :param authorize_params: Further parameters of the authorization request; they win over those
+        of the profile.
+    :param credential_expires_on: The day on which secret or certificate end, as far as known.
     """
 
     conn_id: str
     profile: MailProviderProfile
+    grant: Grant = "user_consent"
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
+    client_key: ClientKey | None = None
+    service_account_key: str | None = field(default=None, repr=False)
     client_auth_method: ClientAuthMethod = "post"
     tenant_id: str | None = None
     endpoints: Endpoints
     scopes: tuple[str, ...]
     extra_scopes: tuple[str, ...] = ()
     login: str
+    authorize_params: Mapping[str, str] = field(default_factory=dict)
+    credential_expires_on: date | None = None
     transport: TransportSettings = field(default_factory=TransportSettings)

@@ -16,11 +16,12 @@ from airflow_imap_oauth.exceptions import (
     TokenResponseError,
     TransientOAuthError,
 )
+from airflow_imap_oauth.oauth.clock import server_time, skew_advice, utc_now
 from airflow_imap_oauth.oauth.http import HttpAnswer
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.scopes import missing_scopes, split_scope
 from airflow_imap_oauth.oauth.settings import OAuthSettings
-from airflow_imap_oauth.oauth.taxonomy import GrantKind, classify
+from airflow_imap_oauth.oauth.taxonomy import OWN_GRANTS, GrantKind, classify
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +53,9 @@ def read_token_answer(
     succeeded = 200 <= answer.status_code < 300  # noqa: PLR2004  # the class of successes
     # Some servers report errors with status 200; an empty `error` besides a token is none.
     if not succeeded or (payload.get("error") and not payload.get("access_token")):
-        raise classify(
-            payload,
-            status_code=answer.status_code,
-            conn_id=settings.conn_id,
-            step=step,
-            grant=grant,
-            reauthorization_hint=settings.profile.dead_refresh_token_hint,
-        )
-    refresh_token = _refresh_token(payload)
+        raise _refusal(answer, payload, settings, step, grant)
+    # RFC 6749 section 4.4.3: none comes with client credentials; one that does is of no use.
+    refresh_token = None if grant in OWN_GRANTS else _refresh_token(payload)
     scopes = _scopes(payload)
     fault = _fault(payload, scopes, settings)
     if fault is None:
@@ -69,6 +64,8 @@ def read_token_answer(
             expires_in_seconds=_lifetime(payload.get("expires_in"), settings.conn_id),
             refresh_token=refresh_token,
             scopes=scopes,
+            id_token=_text(payload, "id_token"),
+            answered_at=server_time(answer.headers),
         )
     fault.status_code = answer.status_code
     fault.located(conn_id=settings.conn_id, step=step)
@@ -90,6 +87,27 @@ def decoded_json(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return payload if isinstance(payload, dict) else None
+
+
+def _refusal(
+    answer: HttpAnswer,
+    payload: dict[str, Any],
+    settings: OAuthSettings,
+    step: str,
+    grant: GrantKind,
+) -> OAuthError:
+    error = classify(
+        payload,
+        status_code=answer.status_code,
+        conn_id=settings.conn_id,
+        step=step,
+        grant=grant,
+        reauthorization_hint=settings.profile.dead_refresh_token_hint,
+    )
+    # Only what is signed here depends on the clock, but then nothing else explains the refusal.
+    advice = skew_advice(answer.headers, utc_now())
+    error.hint = " ".join(filter(None, (error.hint, advice)))
+    return error
 
 
 def _decoded(answer: HttpAnswer, settings: OAuthSettings, step: str) -> dict[str, Any]:
@@ -115,10 +133,14 @@ def _decoded(answer: HttpAnswer, settings: OAuthSettings, step: str) -> dict[str
 
 def _refresh_token(payload: dict[str, Any]) -> str | None:
     """Return the refresh token, or None: what is no text in Unicode could not be sent back."""
-    token = payload.get("refresh_token")
-    if not isinstance(token, str) or not token or _SURROGATE.search(token):
+    return _text(payload, "refresh_token")
+
+
+def _text(payload: dict[str, Any], name: str) -> str | None:
+    text = payload.get(name)
+    if not isinstance(text, str) or not text or _SURROGATE.search(text):
         return None
-    return token
+    return text
 
 
 def _scopes(payload: dict[str, Any]) -> tuple[str, ...] | None:
@@ -142,7 +164,7 @@ def _fault(
     token = payload.get("access_token")
     if not _is_token(token):
         return TokenResponseError("The token response holds no usable access token.")
-    lifetime = _number(payload.get("expires_in"))
+    lifetime = number_of(payload.get("expires_in"))
     if lifetime is not None and lifetime < 1:
         return TokenResponseError(
             "The access token expired before it was issued.",
@@ -167,7 +189,8 @@ def _is_token(token: object) -> bool:
     )
 
 
-def _number(value: object) -> float | None:
+def number_of(value: object) -> float | None:
+    """Return a JSON number, or one in a text, as some servers send them; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -178,7 +201,7 @@ def _number(value: object) -> float | None:
 
 
 def _lifetime(value: object, conn_id: str) -> int:
-    number = _number(value)
+    number = number_of(value)
     if number is None:
         return DEFAULT_LIFETIME_SECONDS
     if number > MAX_LIFETIME_SECONDS:

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from airflow_imap_oauth.exceptions import ReauthorizationRequiredError
+from airflow_imap_oauth.oauth.accounts import is_another
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.tokens import transitions
 from airflow_imap_oauth.tokens.record import TokenRecord
@@ -16,6 +19,22 @@ from airflow_imap_oauth.tokens.seeds import (
     granted_refresh_token,
     same_token,
 )
+
+
+def checked_account(response: TokenResponse, record: TokenRecord, conn_id: str) -> TokenResponse:
+    """
+    Refuse the access token of another account than the one that is bound.
+
+    A refresh token that came along is kept all the same: it may be the only living one.
+    """
+    if response.fault is not None or not is_another(record.account, response.account):
+        return response
+    fault = ReauthorizationRequiredError(
+        "The tokens belong to another account than the one that authorized.",
+        hint=f"Authorize again with the right account: airflow imap-oauth login {conn_id}.",
+        step="token request",
+    )
+    return replace(response, access_token="", fault=fault)
 
 
 def record_of_renewal(
@@ -67,5 +86,6 @@ def _renewed(
         expires_at=asked_at + timedelta(seconds=response.expires_in_seconds),
         refresh_token=refresh_token,
         scopes=response.scopes,
+        account=None if response.account is None else response.account.claims,
         at=asked_at,
     )

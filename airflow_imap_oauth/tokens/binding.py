@@ -32,6 +32,10 @@ def binding(settings: OAuthSettings, imap_host: str) -> dict[str, str]:
         "issuer": settings.endpoints.issuer,
         "token_url": settings.endpoints.token_url,
         "revoke_url": settings.endpoints.revoke_url,
+        # Of known mail providers it stands at the server of the token endpoint.
+        "device_url": None
+        if settings.profile.device_url is not None
+        else settings.endpoints.device_url,
     }
     canonical = {name: _canonical_url(url) for name, url in urls.items() if url}
     return {

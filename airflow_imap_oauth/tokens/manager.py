@@ -29,20 +29,21 @@ from airflow_imap_oauth.exceptions import (
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings, TransportSettings
 from airflow_imap_oauth.tokens import transitions
-from airflow_imap_oauth.tokens.answers import record_of_authorization, record_of_renewal
-from airflow_imap_oauth.tokens.freshness import due, lives
+from airflow_imap_oauth.tokens.answers import (
+    record_of_authorization,
+)
+from airflow_imap_oauth.tokens.freshness import lives
 from airflow_imap_oauth.tokens.locks import RenewalLock
-from airflow_imap_oauth.tokens.record import TokenRecord
 from airflow_imap_oauth.tokens.record_keeper import RecordKeeper
-from airflow_imap_oauth.tokens.refreshing import Refresh, ServerRefresh, spend
+from airflow_imap_oauth.tokens.refreshing import Refresh, ServerRefresh
+from airflow_imap_oauth.tokens.renewal import Renewal
+from airflow_imap_oauth.tokens.ruling import Ruling
 from airflow_imap_oauth.tokens.sealing import Sealer
 from airflow_imap_oauth.tokens.seeds import (
     Seed,
     Tokens,
     TokenSealer,
-    reconcile,
     same_token,
-    sealing_warnings,
 )
 from airflow_imap_oauth.tokens.state import TokenState, state_of, state_of_failure
 from airflow_imap_oauth.tokens.store import TokenStore
@@ -103,7 +104,6 @@ class TokenManager:
         self._settings = settings
         self._conn_id = settings.conn_id
         self._sealer = TokenSealer(sealer, binding, conn_id=settings.conn_id)
-        self._seed = Seed.read(seed, self._sealer)
         self._lock = RenewalLock(lock_folder, settings.conn_id)
         self._keeper = RecordKeeper(
             store,
@@ -111,10 +111,24 @@ class TokenManager:
             unsaved_folder=lock_folder / "unsaved",
             retry_delays_seconds=save_retry_delays_seconds,
         )
-        self._refresh = refresh or ServerRefresh(settings, transport_factory)
-        self._renew_before_seconds = renew_before_seconds
         self._now = now
-        self._jitter = jitter()
+        self._ruling = Ruling(
+            settings,
+            Seed.of(settings, seed, self._sealer),
+            keeper=self._keeper,
+            sealer=self._sealer,
+            now=now,
+        )
+        self._renewal = Renewal(
+            settings,
+            self._ruling,
+            keeper=self._keeper,
+            sealer=self._sealer,
+            refresh=refresh or ServerRefresh(settings, transport_factory),
+            renew_before_seconds=renew_before_seconds,
+            jitter=jitter(),
+            now=now,
+        )
 
     def get_access_token(self) -> str:
         """
@@ -135,11 +149,11 @@ class TokenManager:
         :raises SealingError: If the tokens do not open here. A retry cannot help.
         """
         with self._located():
-            seen = self._current()
+            seen = self._ruling.current()
             if seen.access_token is None or not lives(seen.record, self._now()):
                 with self._lock.hold(timeout_seconds=self._lock_timeout_seconds):
-                    return self._renew(seen, early=False)
-            if self._due(seen):
+                    return self._renewal.renew(seen, early=False)
+            if self._renewal.due(seen):
                 return self._renew_early(seen, seen.access_token)
             return seen.access_token
 
@@ -186,6 +200,31 @@ class TokenManager:
             self._keeper.save(record)
             self._keeper.forget_unsaved()
 
+    def forget(self, revoke: Callable[[str], None] | None = None) -> ImapOAuthError | None:
+        """
+        Delete the tokens of this host and its store, whatever the authorization server says.
+
+        :param revoke: Asks the authorization server to revoke the refresh token; None: do not.
+        :return: Why the refresh token may live on at the authorization server, or None.
+        :raises TokenStoreError: If the store does not work, or the renewal lock is not to be had.
+            A retry helps.
+        """
+        with self._located(), self._lock.hold(timeout_seconds=self._lock_timeout_seconds):
+            failure: ImapOAuthError | None = None
+            try:
+                if revoke is not None and self._settings.grant == "user_consent":
+                    revoke(self._ruling.tokens().refresh_token)
+            except ReauthorizationRequiredError:
+                pass  # there is none to revoke
+            except TokenStoreError:
+                raise
+            except ImapOAuthError as error:
+                failure = error
+            finally:
+                self._keeper.delete()
+                self._keeper.forget_unsaved()
+            return failure
+
     def state(self) -> TokenState:
         """
         Describe the tokens: one read of the store, no network, no lock.
@@ -195,7 +234,7 @@ class TokenManager:
         stored = None
         try:
             stored = self._keeper.load()
-            return state_of(stored, self._reconciled(stored))
+            return state_of(stored, self._ruling.reconciled(stored))
         except (ConfigurationError, ReauthorizationRequiredError, SealingError) as error:
             return state_of_failure(stored, error)
 
@@ -205,44 +244,12 @@ class TokenManager:
         request_seconds = transport.connect_timeout_seconds + 2 * transport.read_timeout_seconds
         return 2 * request_seconds + _SAVING_SECONDS  # discovery and the token request
 
-    def _current(self) -> Tokens:
-        """Read what rules, and fail at once where only a human can help."""
-        tokens = self._reconciled(self._keeper.load())
-        record = tokens.record
-        if record.status == "needs_authorization":
-            if self._seed.error is not None:  # perhaps what was authorized since
-                raise self._seed.error
-            raise ReauthorizationRequiredError(
-                f"Somebody must authorize again, since {record.status_since_at:%Y-%m-%d %H:%M} "
-                f"UTC: {record.status_reason}",
-                hint=record.last_error.hint if record.last_error else None,
-                step="token renewal",
-            )
-        return tokens
-
-    def _reconciled(self, stored: TokenRecord | None) -> Tokens:
-        return reconcile(
-            stored,
-            self._seed,
-            self._sealer,
-            seed_survives_rotation=not self._settings.profile.rotates_refresh_token,
-            at=self._now(),
-        )
-
-    def _due(self, tokens: Tokens) -> bool:
-        return due(
-            tokens.record,
-            self._now(),
-            renew_before_seconds=self._renew_before_seconds,
-            jitter=self._jitter,
-        )
-
     def _renew_early(self, seen: Tokens, living: str) -> str:
         with self._lock.attempt() as entered:
             if not entered:
                 return living
             try:
-                return self._renew(seen, early=True)
+                return self._renewal.renew(seen, early=True)
             except (ReauthorizationRequiredError, TokenPersistError):
                 raise
             except (OAuthError, TokenStoreError) as error:
@@ -252,78 +259,6 @@ class TokenManager:
                     error.message,
                 )
                 return living
-
-    def _renew(self, seen: Tokens, *, early: bool) -> str:
-        """Renew under the lock, unless another worker has done so, or was refused, meanwhile."""
-        self._keeper.recover(self._opens)
-        current = self._current()
-        if current.access_token is not None and lives(current.record, self._now()):
-            if not (early and self._due(current)):
-                return current.access_token
-        elif (
-            current.record.last_error is not None
-            and current.record.last_error != seen.record.last_error
-        ):
-            # All who waited share the answer that the first of them got.
-            raise transitions.error_again(current.record.last_error)
-        return self._spend(current, may_adopt=True)
-
-    def _spend(self, current: Tokens, *, may_adopt: bool) -> str:
-        for warning in sealing_warnings(current, self._seed):
-            logger.warning("Connection '%s': %s", self._conn_id, warning)
-        asked_at = self._now()
-        try:
-            response, interruption = spend(self._refresh, current.refresh_token)
-        except ReauthorizationRequiredError as error:
-            return self._refused(current, error, may_adopt=may_adopt)
-        except ImapOAuthError as error:
-            self._note(current, transitions.failed(current.record, error, at=self._now()))
-            raise
-        record = record_of_renewal(current, response, self._sealer, asked_at=asked_at)
-        rotated = record.refresh_token != current.record.refresh_token
-        # Not handed out, nor refused, before its refresh token is safe.
-        self._keeper.save_rotated(record)
-        if interruption is not None:
-            raise interruption
-        if response.fault is not None:
-            raise response.fault
-        logger.info(
-            "Connection '%s': renewed the access token, good until %s (generation %d, refresh "
-            "token %s).",
-            self._conn_id,
-            record.access_token_expires_at,
-            record.generation,
-            "rotated" if rotated else "unchanged",
-        )
-        return response.access_token
-
-    def _refused(
-        self, spent: Tokens, error: ReauthorizationRequiredError, *, may_adopt: bool
-    ) -> str:
-        """Adopt what a worker of another host has renewed meanwhile; else somebody must act."""
-        current = self._current()
-        if may_adopt and not same_token(current.refresh_token, spent.refresh_token):
-            if current.access_token is not None and lives(current.record, self._now()):
-                return current.access_token
-            return self._spend(current, may_adopt=False)
-        self._note(current, transitions.refused(current.record, error, at=self._now()))
-        raise error
-
-    def _note(self, tokens: Tokens, record: TokenRecord) -> None:
-        """Save news of a failure; that this fails must not hide the failure itself."""
-        if tokens.replaces_unreadable:
-            return
-        try:
-            self._keeper.save(record)
-        except ImapOAuthError as error:
-            logger.warning("Connection '%s': %s", self._conn_id, error.message)
-
-    def _opens(self, record: TokenRecord) -> bool:
-        try:
-            self._sealer.open_refresh_token(record)
-        except SealingError:
-            return False
-        return True
 
     @contextmanager
     def _located(self) -> Iterator[None]:

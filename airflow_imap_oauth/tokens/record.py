@@ -52,8 +52,9 @@ class TokenRecord:
 
     :param generation: Grows by one with each new token or seed; the higher one is newer.
     :param access_token: Sealed, or None when there is none to use.
-    :param refresh_token: Sealed.
+    :param refresh_token: Sealed; with another grant, a mark of the client's own credential.
     :param previous_refresh_token: The one before a rotation, sealed, or None.
+    :param grant: How its tokens are had; ``user_consent``: by its refresh token.
     :param scopes: As granted; empty while unknown.
     :param account: The account that consented, by claim; None while it is not bound.
     :param seed_fingerprint: Of the refresh token in the connection that this record began with.
@@ -66,6 +67,7 @@ class TokenRecord:
     """
 
     generation: int
+    grant: str = "user_consent"
     access_token: str | None = None
     access_token_expires_at: datetime | None = None
     refresh_token: str
@@ -135,6 +137,7 @@ def _read(data: dict[str, Any]) -> TokenRecord:
         raise ValueError
     return TokenRecord(
         generation=_checked(data["generation"], int),
+        grant=_checked(data.get("grant", "user_consent"), str),
         refresh_token=_checked(data["refresh_token"], str),
         scopes=_strings(data.get("scopes")),
         account=_account(data.get("account")),

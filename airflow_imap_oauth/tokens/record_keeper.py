@@ -69,6 +69,15 @@ class RecordKeeper:
         with self._guarded("written"):
             self._store.save(self._conn_id, record.to_json())
 
+    def delete(self) -> None:
+        """
+        Delete the record, if there is one.
+
+        :raises TokenStoreError: If the store does not work. A retry helps.
+        """
+        with self._guarded("deleted"):
+            self._store.delete(self._conn_id)
+
     def save_rotated(self, record: TokenRecord) -> None:
         """
         Save a record that holds a refresh token of which there is no other copy.

@@ -37,7 +37,9 @@ class ServerRefresh:
 
     def __call__(self, refresh_token: str) -> TokenResponse:
         """
-        Spend the refresh token: one token request, and discovery before it where it is needed.
+        Send one token request, and discovery before it where it is needed.
+
+        :param refresh_token: Is spent; a grant of the client itself needs none.
 
         :raises ReauthorizationRequiredError: If the server refuses the refresh token. A retry
             cannot help.
@@ -50,8 +52,38 @@ class ServerRefresh:
 
         factory = self._transport_factory or Transport
         with factory(self._settings.transport) as transport:
-            settings = discovery.complete(self._settings, transport)
+            settings = discovery.complete(self._settings, transport, "token_url")
+            if settings.grant != "user_consent":
+                return engines.obtain(settings, transport)
             return engines.refresh(settings, refresh_token, transport)
+
+
+class ServerRevocation:
+    """
+    Asks the authorization server of a connection to revoke a refresh token.
+
+    :param settings: As configured; discovery completes the endpoints.
+    """
+
+    def __init__(self, settings: OAuthSettings) -> None:
+        self._settings = settings
+
+    def __call__(self, refresh_token: str) -> None:
+        """
+        Revoke it.
+
+        :raises ConfigurationError: If the mail provider offers none; the hint says what to do.
+        :raises TransientOAuthError: If the server is out of order for now. A retry helps.
+        :raises OAuthError: If it refuses. A retry cannot help.
+        """
+        from airflow_imap_oauth.oauth import discovery, revocation  # noqa: PLC0415  # as above
+        from airflow_imap_oauth.oauth.http import Transport  # noqa: PLC0415  # as above
+
+        with Transport(self._settings.transport) as transport:
+            settings = discovery.complete(
+                self._settings, transport, "token_url", wanted=("revoke_url",)
+            )
+            revocation.revoke(settings, refresh_token, transport)
 
 
 def spend(refresh: Refresh, refresh_token: str) -> tuple[TokenResponse, BaseException | None]:

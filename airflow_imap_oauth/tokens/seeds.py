@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_imap_oauth.exceptions import ReauthorizationRequiredError, SealingError
+from airflow_imap_oauth.oauth.profiles import Grant
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens.record import TokenRecord
@@ -127,14 +128,32 @@ class TokenSealer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
     """
-    The refresh token in the connection.
+    What a connection's tokens begin with: its refresh token, or its client's own credential.
 
-    :param refresh_token: Opened; None where there is none, or where it does not open.
+    :param refresh_token: Opened; None where there is none, or where it does not open. With another
+        grant than a person's consent, a mark that tells one credential from the next: tokens of a
+        credential that was replaced are not used on.
     :param error: Why it does not open.
     """
 
     refresh_token: str | None = field(default=None, repr=False)
+    grant: Grant = "user_consent"
     error: SealingError | None = None
+
+    @classmethod
+    def of(cls, settings: OAuthSettings, text: str | None, sealer: TokenSealer) -> Seed:
+        """Begin with what the grant of the connection demands."""
+        if settings.grant == "user_consent":
+            return cls.read(text, sealer)
+        key = settings.client_key
+        own = (
+            settings.client_secret,
+            None if key is None else key.private_key,
+            settings.service_account_key,
+        )
+        secret = next((one for one in own if one), "")
+        mark = fingerprint(f"{settings.grant}\0{settings.login}\0{secret}")
+        return cls(refresh_token=f"credential-{mark}", grant=settings.grant)
 
     @classmethod
     def read(cls, text: str | None, sealer: TokenSealer) -> Seed:
@@ -182,8 +201,8 @@ def reconcile(
         help.
     :raises SealingError: If neither opens. A retry cannot help.
     """
-    if stored is None:
-        return _from_seed(seed, sealer, before=None, at=at)
+    if stored is None or stored.grant != seed.grant:
+        return _from_seed(seed, sealer, before=stored, at=at)
     mark = fingerprint(seed.refresh_token) if seed.refresh_token else None
     if mark is not None and not stored.known_seed(mark):
         return _from_seed(seed, sealer, before=stored, at=at)
@@ -236,6 +255,7 @@ def _from_seed(
         sealer.seal_refresh_token(seed.refresh_token),
         before=before,
         at=at,
+        grant=seed.grant,
     )
     return Tokens(
         record=record,

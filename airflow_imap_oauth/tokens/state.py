@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -32,6 +33,7 @@ class TokenState:
     :param access_token_expires_at: None where there is no access token.
     :param last_refresh_at: None before the first renewal.
     :param last_error: Of the last renewal, or None if that succeeded.
+    :param account: Whose tokens they are, by claim; None where that is not known.
     :param generation: Of the record; 0 where there is none.
     """
 
@@ -41,6 +43,7 @@ class TokenState:
     access_token_expires_at: datetime | None = None
     last_refresh_at: datetime | None = None
     last_error: LastError | None = None
+    account: Mapping[str, str] | None = None
     generation: int = 0
 
 
@@ -54,7 +57,8 @@ def state_of(stored: TokenRecord | None, tokens: Tokens) -> TokenState:
     if stored is None or tokens.record != stored:
         return TokenState(
             status="unused",
-            reason="The refresh token of the connection was not used yet.",
+            reason="The credential of the connection was not used yet.",
+            account=None if stored is None else stored.account,
             generation=0 if stored is None else stored.generation,
         )
     return _of_record(stored, status=stored.status, reason=stored.status_reason)
@@ -81,5 +85,6 @@ def _of_record(record: TokenRecord, *, status: TokenStatus, reason: str | None) 
         access_token_expires_at=record.access_token_expires_at,
         last_refresh_at=record.last_refresh_at,
         last_error=record.last_error,
+        account=record.account,
         generation=record.generation,
     )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,7 +16,12 @@ _MAX_TEXT_LENGTH = 200
 
 
 def begun(
-    seed_fingerprint: str, refresh_token: str, *, before: TokenRecord | None, at: datetime
+    seed_fingerprint: str,
+    refresh_token: str,
+    *,
+    before: TokenRecord | None,
+    at: datetime,
+    grant: str = "user_consent",
 ) -> TokenRecord:
     """
     Begin a record with a seed.
@@ -30,6 +36,7 @@ def begun(
         superseded = tuple(seed for seed in earlier if seed != seed_fingerprint)
     return TokenRecord(
         generation=1 if before is None else before.generation + 1,
+        grant=grant,
         refresh_token=refresh_token,
         seed_fingerprint=seed_fingerprint,
         superseded_seed_fingerprints=superseded,
@@ -44,6 +51,7 @@ def renewed(
     expires_at: datetime,
     refresh_token: str | None,
     scopes: tuple[str, ...] | None,
+    account: Mapping[str, str] | None,
     at: datetime,
 ) -> TokenRecord:
     """
@@ -52,6 +60,7 @@ def renewed(
     :param access_token: Sealed.
     :param refresh_token: The new one, sealed; None where the old one stays in force.
     :param scopes: As granted; None where the response is silent, so that they are unchanged.
+    :param account: Whose tokens they are; None where the response does not tell.
     :param at: When it was asked for.
     """
     return replace(
@@ -64,6 +73,7 @@ def renewed(
         if refresh_token
         else record.previous_refresh_token,
         scopes=record.scopes if scopes is None else scopes,
+        account=record.account if account is None else account,
         status="active",
         status_reason=None,
         status_since_at=record.status_since_at if record.status == "active" else at,

@@ -85,7 +85,14 @@ def address_shown(output: IO[str] | None) -> str:
 
 def run(capsys: pytest.CaptureFixture[str], **arguments: Any) -> tuple[int, str]:
     """Run the command in this process; return its exit code and what it said on stderr."""
-    values = {"conn_id": CONN_ID, "no_browser": True, "redirect_port": 0, "verbose": False}
+    values = {
+        "conn_id": CONN_ID,
+        "no_browser": True,
+        "device": False,
+        "other_account": False,
+        "redirect_port": 0,
+        "verbose": False,
+    }
     code = 0
     try:
         login(Namespace(**{**values, **arguments}))

@@ -32,7 +32,7 @@ def issuer_only(server: AuthorizationServer, issuer: str | None = None) -> OAuth
 
 def completed(settings: OAuthSettings) -> Endpoints:
     with Transport(settings.transport) as transport:
-        return complete(settings, transport).endpoints
+        return complete(settings, transport, "token_url", "authorize_url").endpoints
 
 
 def fresh_issuer(server: AuthorizationServer) -> str:

@@ -91,7 +91,8 @@ def test_no_source_is_older_than_a_year(profile: MailProviderProfile) -> None:
 @pytest.mark.parametrize("profile", KNOWN, ids=lambda profile: profile.name)
 def test_endpoints_are_https(profile: MailProviderProfile) -> None:
     """Every known endpoint is fit to receive secrets."""
-    for url in (profile.issuer, profile.authorize_url, profile.token_url, profile.revoke_url):
+    urls = (profile.issuer, profile.authorize_url, profile.token_url, profile.device_url)
+    for url in (*urls, profile.revoke_url, profile.jwks_url):
         if url is not None:
             filled = url.replace("{tenant_id}", "common").replace("{region}", "com.au")
             assert "{" not in filled

@@ -74,6 +74,11 @@ WORDS: list[tuple[type[OAuthError], str, str]] = [
     (PolicyError, "org_internal", "administrator"),
     (PolicyError, "access_not_configured", "administrator"),
     (PolicyError, "disallowed_useragent", "administrator"),
+    (AuthorizationFlowError, "access_denied", "did not consent"),
+    (AuthorizationFlowError, "authorization_declined", "did not consent"),
+    (AuthorizationFlowError, "expired_token", "in time"),
+    (AuthorizationFlowError, "bad_verification_code", "in time"),
+    (TransientOAuthError, "Access Denied", "10 access tokens"),
     (TransientOAuthError, "temporarily_unavailable", ""),
     (TransientOAuthError, "server_error", ""),
     (TransientOAuthError, "internal_failure", ""),
@@ -109,7 +114,7 @@ def test_error_word_decides(kind: type[OAuthError], word: str, hint: str) -> Non
 
 def test_every_row_of_the_table_is_tested_here() -> None:
     """No row of the table is without an expectation in this module."""
-    codes = {code for _, row, _ in CODES for code in row} | {54005, 501481, 700005}
+    codes = {code for _, row, _ in CODES for code in row} | {54005, 501481, 700005, 70019}
     words = {word.lower() for _, word, _ in WORDS} | {"login_required"}
     assert {code for rule in RULES for code in rule.codes} == codes
     assert {word for rule in RULES for word in rule.errors} == words

@@ -182,15 +182,14 @@ def test_a_peers_newer_token_is_adopted(rig: Rig) -> None:
     rig.manager().get_access_token()
     rig.expire()
     # A host that shares the store, but not the lock folder.
-    peer = rig.manager(lock_folder=rig.folder / "locks of another host")
+    peers_answer = rig.grant.__class__()
+    peer = rig.manager(lock_folder=rig.folder / "locks of another host", refresh=peers_answer)
     renewed = []
 
     def overtake() -> None:
         rig.grant.before_answer = lambda: None
         living = f"refresh-of-peer-{rig.grant.requests}"
-        peers_answer = rig.grant.__class__()
         peers_answer.living = rig.grant.living
-        peer._refresh = peers_answer
         renewed.append(peer.get_access_token())
         rig.grant.living = living
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_imap_oauth.exceptions import (
     ConfigurationError,
     ImapOAuthError,
     ReauthorizationRequiredError,
+    TokenResponseError,
 )
+from airflow_imap_oauth.oauth.clock import utc_now
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_imap_oauth.oauth.http import Transport
 
 STEP = "token request"
@@ -52,12 +52,14 @@ def refresh(settings: OAuthSettings, refresh_token: str, transport: Transport) -
     :raises OAuthError: For any other refusal.
     """
     try:
-        _check(settings, refresh_token)
-        engine = cast(
-            "Callable[[OAuthSettings, str, Transport], TokenResponse]",
-            import_module(_MODULES[settings.profile.engine]).refresh,
-        )
-        response = engine(settings, refresh_token, transport)
+        if not refresh_token:
+            raise ReauthorizationRequiredError(
+                "There is no refresh token.",
+                hint=f"Authorize: airflow imap-oauth login {settings.conn_id}.",
+            )
+        _check_secret(settings)
+        response = _engine(settings).refresh(settings, refresh_token, transport)
+        response = _with_account(response, settings)
     except ImapOAuthError as error:
         error.located(conn_id=settings.conn_id, step=STEP)
         raise
@@ -68,12 +70,57 @@ def refresh(settings: OAuthSettings, refresh_token: str, transport: Transport) -
     return replace(response, refresh_token=None)
 
 
-def _check(settings: OAuthSettings, refresh_token: str) -> None:
-    if not refresh_token:
-        raise ReauthorizationRequiredError(
-            "There is no refresh token.",
-            hint=f"Authorize: airflow imap-oauth login {settings.conn_id}.",
-        )
+def obtain(settings: OAuthSettings, transport: Transport) -> TokenResponse:
+    """
+    Ask for an access token by the application's own grant.
+
+    That is client credentials (RFC 6749 section 4.4), or a service account's assertion (RFC 7523
+    section 2.1).
+
+    :param settings: Of one of these grants, with all secrets opened.
+    :return: The response, without refresh token.
+    :raises: As :func:`refresh`, but nobody can authorize again: where that would be said,
+        :class:`~airflow_imap_oauth.exceptions.ClientRejectedError` says what to check.
+    """
+    try:
+        _check_secret(settings)
+        return _engine(settings).obtain(settings, transport)
+    except ImapOAuthError as error:
+        error.located(conn_id=settings.conn_id, step=STEP)
+        raise
+
+
+class _Engine(Protocol):
+    def refresh(
+        self, settings: OAuthSettings, refresh_token: str, transport: Transport, /
+    ) -> TokenResponse: ...
+
+    def obtain(self, settings: OAuthSettings, transport: Transport, /) -> TokenResponse: ...
+
+
+def _engine(settings: OAuthSettings) -> _Engine:
+    return cast("_Engine", import_module(_MODULES[settings.profile.engine]))
+
+
+def _with_account(response: TokenResponse, settings: OAuthSettings) -> TokenResponse:
+    """Read whose tokens came; what an id_token says wrongly must not lose a new refresh token."""
+    if response.id_token is None or response.fault is not None:
+        return response
+    from airflow_imap_oauth.oauth.id_token import (  # noqa: PLC0415  # loads an HTTP client
+        account_of,
+    )
+
+    try:
+        account = account_of(response.id_token, settings, now=response.answered_at or utc_now())
+    except TokenResponseError as error:
+        if response.refresh_token is None:
+            raise
+        error.located(conn_id=settings.conn_id, step=STEP)
+        return replace(response, access_token="", expires_in_seconds=1, fault=error)
+    return replace(response, account=account)
+
+
+def _check_secret(settings: OAuthSettings) -> None:
     if settings.profile.client_secret_required and not settings.client_secret:
         raise ConfigurationError(
             f"{settings.profile.label} demands a client secret.",

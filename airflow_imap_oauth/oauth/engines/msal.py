@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msal
 
 from airflow_imap_oauth.exceptions import ConfigurationError, OAuthError
+from airflow_imap_oauth.oauth.client_authentication import load_private_key
 from airflow_imap_oauth.oauth.engines.recorder import TokenRequestRecorder, form_of
 from airflow_imap_oauth.oauth.http import HttpAnswer, Transport
 from airflow_imap_oauth.oauth.metadata import METADATA
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings
+from airflow_imap_oauth.oauth.taxonomy import GrantKind
 
 _METADATA_PATH = "/v2.0/.well-known/openid-configuration"
 # MSAL adds these itself and refuses them from its caller.
@@ -29,9 +31,39 @@ def refresh(settings: OAuthSettings, refresh_token: str, transport: Transport) -
 
     :raises: As :func:`airflow_imap_oauth.oauth.engines.refresh`.
     """
-    authority = _authority(settings)
-    client = _HttpClient(TokenRequestRecorder(settings, transport, authority), transport, authority)
     scopes = [scope for scope in settings.scopes if scope not in _RESERVED_SCOPES]
+    return _with_application(
+        settings,
+        transport,
+        "refresh_token",
+        lambda application: application.acquire_token_by_refresh_token(refresh_token, scopes),
+    )
+
+
+def obtain(settings: OAuthSettings, transport: Transport) -> TokenResponse:
+    """
+    Ask for an access token as the application itself, with its secret or its certificate.
+
+    :raises: As :func:`airflow_imap_oauth.oauth.engines.obtain`.
+    """
+    return _with_application(
+        settings,
+        transport,
+        "client_credentials",
+        lambda application: application.acquire_token_for_client(list(settings.scopes)),
+    )
+
+
+def _with_application(
+    settings: OAuthSettings,
+    transport: Transport,
+    grant: GrantKind,
+    ask: Callable[[msal.ClientApplication], object],
+) -> TokenResponse:
+    authority = _authority(settings)
+    recorder = TokenRequestRecorder(settings, transport, authority, grant)
+    client = _HttpClient(recorder, transport, authority)
+    credential = _credential(settings)
 
     def call() -> object:
         options = {
@@ -42,15 +74,24 @@ def refresh(settings: OAuthSettings, refresh_token: str, transport: Transport) -
             # Else the environment variable MSAL_FORCE_REGION could move the token endpoint.
             "azure_region": False,
         }
-        if settings.client_secret:
-            application: msal.ClientApplication = msal.ConfidentialClientApplication(
-                settings.client_id, client_credential=settings.client_secret, **options
+        if credential is None:
+            return ask(msal.PublicClientApplication(settings.client_id, **options))
+        return ask(
+            msal.ConfidentialClientApplication(
+                settings.client_id, client_credential=credential, **options
             )
-        else:
-            application = msal.PublicClientApplication(settings.client_id, **options)
-        return application.acquire_token_by_refresh_token(refresh_token, scopes)
+        )
 
-    return client.recorder.run("MSAL", call)
+    return recorder.run("MSAL", call)
+
+
+def _credential(settings: OAuthSettings) -> str | dict[str, str] | None:
+    key = settings.client_key
+    if key is None:
+        return settings.client_secret
+    load_private_key(key.private_key)
+    # MSAL takes the thumbprint from the certificate, and signs with PS256 then.
+    return {"private_key": key.private_key, "public_certificate": key.certificate_chain or ""}
 
 
 def _authority(settings: OAuthSettings) -> str:

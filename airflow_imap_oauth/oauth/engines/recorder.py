@@ -12,6 +12,7 @@ from airflow_imap_oauth.exceptions import ImapOAuthError, OAuthError
 from airflow_imap_oauth.oauth.http import HttpAnswer, Transport
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings
+from airflow_imap_oauth.oauth.taxonomy import GrantKind
 from airflow_imap_oauth.oauth.urls import checked_url, origin
 from airflow_imap_oauth.oauth.validation import read_token_answer
 
@@ -27,11 +28,15 @@ class TokenRequestRecorder:
     body to a log. And what the server said stays known whatever the library makes of it: a new
     refresh token must not be lost to, say, an id_token that the library cannot decode.
 
+    :param grant: What is asked for.
     :param allowed_origin: A URL; secrets are sent to its scheme, host and port only.
     """
 
-    def __init__(self, settings: OAuthSettings, transport: Transport, allowed_origin: str) -> None:
+    def __init__(
+        self, settings: OAuthSettings, transport: Transport, allowed_origin: str, grant: GrantKind
+    ) -> None:
         self._settings = settings
+        self._grant = grant
         self._transport = transport
         self._allowed_origin = origin(urlsplit(allowed_origin))
         self._failure: ImapOAuthError | None = None
@@ -63,7 +68,7 @@ class TokenRequestRecorder:
         if self.response is not None:
             raise OAuthError("The token library sent a second request, which was stopped.")
         answer = self._transport.request("POST", url, form=form, headers=headers, step=STEP)
-        self.response = read_token_answer(answer, self._settings, step=STEP, grant="refresh_token")
+        self.response = read_token_answer(answer, self._settings, step=STEP, grant=self._grant)
         return answer
 
     @contextmanager

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_imap_oauth.exceptions import ConfigurationError
+from airflow_imap_oauth.oauth.client_authentication import authenticate
 from airflow_imap_oauth.oauth.discovery import complete
 from airflow_imap_oauth.oauth.http import Transport
 from airflow_imap_oauth.oauth.responses import TokenResponse
@@ -30,6 +30,21 @@ def refresh(settings: OAuthSettings, refresh_token: str, transport: Transport) -
     )
 
 
+def obtain(settings: OAuthSettings, transport: Transport) -> TokenResponse:
+    """
+    Ask for an access token as the client itself (RFC 6749 section 4.4).
+
+    :raises: As :func:`airflow_imap_oauth.oauth.engines.obtain`.
+    """
+    return token_request(
+        settings,
+        {"grant_type": "client_credentials", "scope": " ".join(settings.scopes)},
+        transport,
+        step="token request",
+        grant="client_credentials",
+    )
+
+
 def token_request(
     settings: OAuthSettings,
     form: Mapping[str, str],
@@ -46,22 +61,13 @@ def token_request(
     :raises: As :func:`airflow_imap_oauth.oauth.validation.read_token_answer`, and as
         :meth:`airflow_imap_oauth.oauth.http.Transport.request`.
     """
-    if settings.endpoints.token_url is None:
-        settings = complete(settings, transport)
-    fields = {name: value for name, value in form.items() if value}
-    basic_auth = None
-    if settings.client_auth_method == "basic":
-        if not settings.client_secret:
-            raise ConfigurationError(
-                "Client authentication 'basic' needs a client secret.",
-                hint="Set client_secret of the connection, or client_auth_method to none.",
-            )
-        basic_auth = (settings.client_id, settings.client_secret)
-    else:
-        fields["client_id"] = settings.client_id
-        if settings.client_auth_method == "post" and settings.client_secret:
-            fields["client_secret"] = settings.client_secret
+    settings = complete(settings, transport, "token_url")
+    authentication = authenticate(settings)
     answer = transport.request(
-        "POST", settings.endpoints.token_url or "", form=fields, basic_auth=basic_auth, step=step
+        "POST",
+        settings.endpoints.token_url or "",
+        form={**{name: value for name, value in form.items() if value}, **authentication.form},
+        basic_auth=authentication.basic_auth,
+        step=step,
     )
     return read_token_answer(answer, settings, step=step, grant=grant)

@@ -30,7 +30,13 @@ _CUSTOM = MailProviderProfile(
     name="custom",
     label="Custom",
     engine="rfc6749",
+    grants=("user_consent", "client_credentials"),
+    client_auth_methods=("post", "basic", "none", "private_key_jwt"),
     scopes=(),
+    no_device_hint=(
+        "Set device_url of the connection, or issuer if the server has discovery; or sign in"
+        " without --device: --no-browser needs no browser on this machine."
+    ),
 )
 
 BUILT_IN = {

@@ -12,17 +12,26 @@ GOOGLE = MailProviderProfile(
     name="google",
     label="Google Workspace and Gmail",
     engine="google-auth",
+    grants=("user_consent", "service_account"),
+    client_auth_methods=("post", "none"),
     # Google has no smaller scope for IMAP on behalf of a user.
     scopes=("https://mail.google.com/",),
+    # Tells which account consented, and nothing else of it.
+    extra_scopes=("openid", "email"),
     imap_host="imap.gmail.com",
     issuer="https://accounts.google.com",
     authorize_url="https://accounts.google.com/o/oauth2/v2/auth",
     token_url="https://oauth2.googleapis.com/token",
     revoke_url="https://oauth2.googleapis.com/revoke",
+    jwks_url="https://www.googleapis.com/oauth2/v3/certs",
     sasl_mechanism="xoauth2",
     # Without both, a second consent brings no refresh token.
     authorize_params={"access_type": "offline", "prompt": "consent"},
     rotates_refresh_token=False,
+    no_device_hint=(
+        "Google allows few scopes to devices, and mail is not among them: sign in without --device;"
+        " --no-browser needs no browser on this machine."
+    ),
     missing_refresh_token_hint=(
         "Remove the application's access at https://myaccount.google.com/connections, then"
         " authorize again."
@@ -41,6 +50,21 @@ GOOGLE = MailProviderProfile(
             url="https://developers.google.com/workspace/gmail/imap/imap-smtp",
             read_on=date(2026, 11, 25),
             values=("imap_host",),
+        ),
+        Source(
+            url="https://developers.google.com/identity/openid-connect/openid-connect",
+            read_on=date(2026, 11, 26),
+            values=("extra_scopes", "jwks_url"),
+        ),
+        Source(
+            url="https://developers.google.com/identity/protocols/oauth2/service-account",
+            read_on=date(2026, 11, 26),
+            values=("grants", "client_auth_methods"),
+        ),
+        Source(
+            url="https://developers.google.com/identity/protocols/oauth2/limited-input-device",
+            read_on=date(2026, 11, 26),
+            values=("no_device_hint",),
         ),
         Source(
             url="https://developers.google.com/identity/protocols/oauth2",

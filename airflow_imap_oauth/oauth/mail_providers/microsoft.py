@@ -9,8 +9,9 @@ from datetime import date
 
 from airflow_imap_oauth.oauth.mail_provider import MailProviderProfile, Source
 
+_IDENTITY_PLATFORM = "https://learn.microsoft.com/entra/identity-platform"
 _NATIONAL_CLOUDS = Source(
-    url="https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud",
+    url=f"{_IDENTITY_PLATFORM}/authentication-national-cloud",
     read_on=date(2026, 11, 25),
     values=("issuer", "authorize_url", "token_url", "default_tenant_id"),
 )
@@ -25,12 +26,32 @@ _MICROSOFT_EVERYWHERE = (
         values=("extra_scopes", "sasl_mechanism"),
     ),
     Source(
-        url="https://learn.microsoft.com/entra/identity-platform/refresh-tokens",
+        url=f"{_IDENTITY_PLATFORM}/v2-oauth2-client-creds-grant-flow",
+        read_on=date(2026, 11, 26),
+        values=("grants", "client_auth_methods"),
+    ),
+    Source(
+        url=f"{_IDENTITY_PLATFORM}/v2-oauth2-device-code",
+        read_on=date(2026, 11, 26),
+        values=("device_url",),
+    ),
+    Source(
+        url=f"{_IDENTITY_PLATFORM}/access-tokens",
+        read_on=date(2026, 11, 26),
+        values=("jwks_url",),
+    ),
+    Source(
+        url="https://learn.microsoft.com/graph/api/user-revokesigninsessions",
+        read_on=date(2026, 11, 26),
+        values=("no_revocation_hint",),
+    ),
+    Source(
+        url=f"{_IDENTITY_PLATFORM}/refresh-tokens",
         read_on=date(2026, 11, 25),
         values=("rotates_refresh_token", "dead_refresh_token_hint"),
     ),
     Source(
-        url="https://learn.microsoft.com/entra/identity-platform/reply-url",
+        url=f"{_IDENTITY_PLATFORM}/reply-url",
         read_on=date(2026, 11, 25),
         values=("loopback_redirect_host",),
     ),
@@ -41,13 +62,18 @@ MICROSOFT = MailProviderProfile(
     name="microsoft",
     label="Microsoft 365 and Outlook.com",
     engine="msal",
+    grants=("user_consent", "client_credentials"),
+    client_auth_methods=("post", "private_key_jwt", "none"),
     scopes=("https://outlook.office.com/IMAP.AccessAsUser.All",),
     # openid and profile are asked for because MSAL asks for them at every refresh.
     extra_scopes=("offline_access", "openid", "profile"),
+    app_scopes=("https://outlook.office365.com/.default",),
     imap_host="outlook.office365.com",
     issuer="https://login.microsoftonline.com/{tenant_id}/v2.0",
     authorize_url="https://login.microsoftonline.com/{tenant_id}/oauth2/v2.0/authorize",
     token_url="https://login.microsoftonline.com/{tenant_id}/oauth2/v2.0/token",
+    device_url="https://login.microsoftonline.com/{tenant_id}/oauth2/v2.0/devicecode",
+    jwks_url="https://login.microsoftonline.com/{tenant_id}/discovery/v2.0/keys",
     # Serves applications registered for several tenants and personal accounts; for one
     # registered in a single tenant Entra demands that tenant's id and says so.
     default_tenant_id="common",
@@ -56,6 +82,10 @@ MICROSOFT = MailProviderProfile(
     rotates_refresh_token=True,
     # Entra ignores the port of a registered http://localhost, and not that of 127.0.0.1.
     loopback_redirect_host="localhost",
+    no_revocation_hint=(
+        "Microsoft offers no revocation of a single token: remove the application at"
+        " https://myapps.microsoft.com, or let an administrator revoke the account's sessions."
+    ),
     missing_refresh_token_hint=(
         "Allow the delegated permission offline_access in the application's registration."
     ),
@@ -64,7 +94,11 @@ MICROSOFT = MailProviderProfile(
         " and by sign-in policies."
     ),
     sources=(
-        Source(url=_MICROSOFT_IMAP, read_on=date(2026, 11, 25), values=("imap_host", "scopes")),
+        Source(
+            url=_MICROSOFT_IMAP,
+            read_on=date(2026, 11, 25),
+            values=("imap_host", "scopes", "app_scopes"),
+        ),
         *_MICROSOFT_EVERYWHERE,
     ),
 )
@@ -89,7 +123,10 @@ def _national(
         scopes=(f"https://{scope_host}/IMAP.AccessAsUser.All",),
         issuer=f"{base}/v2.0",
         authorize_url=f"{base}/oauth2/v2.0/authorize",
+        app_scopes=(f"https://{scope_host}/.default",),
         token_url=f"{base}/oauth2/v2.0/token",
+        device_url=f"{base}/oauth2/v2.0/devicecode",
+        jwks_url=f"{base}/discovery/v2.0/keys",
         # There are no personal accounts in a national cloud.
         default_tenant_id="organizations",
         sources=(*sources, *_MICROSOFT_EVERYWHERE),
@@ -100,7 +137,7 @@ _US_ENDPOINTS = "https://learn.microsoft.com/microsoft-365/enterprise/microsoft-
 _OTHER_CLIENTS_ON_MICROSOFT = Source(
     url="https://github.com/postalsys/emailengine/blob/master/lib/oauth/outlook.js",
     read_on=date(2026, 11, 26),
-    values=("scopes",),
+    values=("scopes", "app_scopes"),
     confirmed=False,
 )
 

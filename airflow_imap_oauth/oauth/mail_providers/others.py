@@ -115,9 +115,14 @@ ZOHO = MailProviderProfile(
             values=(*_ENDPOINTS, "client_secret_required"),
         ),
         Source(
+            url="https://www.zoho.com/analytics/api/v2/authentication/revoke-token.html",
+            read_on=date(2026, 11, 26),
+            values=("revoke_url",),
+        ),
+        Source(
             url="https://www.aurinko.io/blog/zoho-mail-oauth-flow/",
             read_on=date(2026, 11, 26),
-            values=("imap_host", "regions", "revoke_url", "authorize_params"),
+            values=("imap_host", "regions", "authorize_params"),
             confirmed=False,
         ),
         Source(
@@ -136,8 +141,14 @@ YANDEX = MailProviderProfile(
     imap_host="imap.yandex.com",
     authorize_url="https://oauth.yandex.com/authorize",
     token_url="https://oauth.yandex.com/token",
-    revoke_url="https://oauth.yandex.com/revoke_token",
+    device_url="https://oauth.yandex.com/device/code",
+    # Yandex's own words for RFC 8628 section 3.4.
+    device_grant_type="device_code",
+    device_code_parameter="code",
     sasl_mechanism="xoauth2",
+    no_revocation_hint=(
+        "Take the application's access away at https://id.yandex.com/personal/data-access."
+    ),
     missing_refresh_token_hint="Check the rights of the application's registration.",
     dead_refresh_token_hint=(
         "Refresh tokens live as long as access tokens, and each renewal brings a new one: use the"
@@ -160,10 +171,15 @@ YANDEX = MailProviderProfile(
             values=("rotates_refresh_token", "dead_refresh_token_hint"),
         ),
         Source(
+            url="https://yandex.com/dev/id/doc/en/codes/screen-code-oauth",
+            read_on=date(2026, 11, 26),
+            values=("device_url", "device_grant_type", "device_code_parameter"),
+        ),
+        Source(
+            # It takes access tokens alone, under a name of its own, and not by RFC 7009.
             url="https://yandex.com/dev/id/doc/en/tokens/token-invalidate",
             read_on=date(2026, 11, 25),
-            values=("revoke_url",),
-            confirmed=False,
+            values=("no_revocation_hint",),
         ),
     ),
 )
