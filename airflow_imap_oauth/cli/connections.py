@@ -115,7 +115,7 @@ def _written(session: Any, row: Connection, new: NewSecrets) -> bool:
     if new.password is not None:
         cipher.set_password(new.password)
         values[Connection._password] = cipher._password  # noqa: SLF001  # the ciphertext
-        values[Connection.is_encrypted] = cipher.is_encrypted
+        values[Connection.is_encrypted] = bool(cipher.is_encrypted)
     if new.extra:
         changed = {**json.loads(row.extra or "{}"), **new.extra}
         extra = {name: value for name, value in changed.items() if value is not None}

@@ -5,47 +5,27 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
-from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import httpx
 import pytest
 
-from airflow_imap_oauth.cli.login import login
 from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
+from tests.cli.running import CONN_ID, Person, run
 from tests.hooks import connections
 
 if TYPE_CHECKING:
     from tests.servers.authorization_server import AuthorizationServer
 
 AIRFLOW = Path(sys.executable).with_name("airflow")
-CONN_ID = "login_test"
 
 pytestmark = pytest.mark.usefixtures("airflow_database")
-
-
-@pytest.fixture(autouse=True)
-def _hook_as_in_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the hook find connections in the database, as it does in the API server."""
-    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
-
-
-@pytest.fixture
-def account(
-    authorization_server: AuthorizationServer, imap_login: Callable[[], str]
-) -> Iterator[str]:
-    """Give a connection without a refresh token, and the address of its account."""
-    address = imap_login()
-    connections.add(CONN_ID, login=address, extra=connections.custom(authorization_server))
-    yield address
-    connections.remove(CONN_ID)
 
 
 @contextmanager
@@ -81,47 +61,6 @@ def address_shown(output: IO[str] | None) -> str:
         if line.startswith("https://"):
             return line.strip()
     raise AssertionError("no address was printed")
-
-
-def run(capsys: pytest.CaptureFixture[str], **arguments: Any) -> tuple[int, str]:
-    """Run the command in this process; return its exit code and what it said on stderr."""
-    values = {
-        "conn_id": CONN_ID,
-        "no_browser": True,
-        "device": False,
-        "other_account": False,
-        "redirect_port": 0,
-        "verbose": False,
-    }
-    code = 0
-    try:
-        login(Namespace(**{**values, **arguments}))
-    except SystemExit as stopped:
-        code = int(stopped.code or 0)
-    return code, capsys.readouterr().err
-
-
-class Person:
-    """Sits at the terminal: opens the address that is shown, consents, pastes what comes back."""
-
-    def __init__(
-        self,
-        capsys: pytest.CaptureFixture[str],
-        consent: Callable[[str], str],
-        meanwhile: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._capsys = capsys
-        self._consent = consent
-        self._meanwhile = meanwhile
-        self.shown = ""
-
-    def readline(self) -> str:
-        """Answer the command's question."""
-        self.shown = self._capsys.readouterr().out
-        url = re.search(r"https://\S+", self.shown)
-        assert url is not None
-        self._meanwhile()
-        return self._consent(url.group()) + "\n"
 
 
 def test_browser_brings_the_answer_to_the_loopback_listener(

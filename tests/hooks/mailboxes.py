@@ -72,7 +72,7 @@ def with_files(*files: tuple[str, bytes], subject: str = "Report", sender: str =
     )
 
 
-def _forget_tokens(conn_id: str) -> None:
+def forget_tokens(conn_id: str) -> None:
     """Delete the record of a connection's tokens."""
     from airflow.models.variable import Variable
     from airflow.utils.session import create_session
@@ -91,7 +91,7 @@ def _mailbox(mail: MailServer, authorization: AuthorizationServer, login: str) -
     made.connect()
     yield made
     connections.remove(made.conn_id)
-    _forget_tokens(made.conn_id)
+    forget_tokens(made.conn_id)
 
 
 def _forget_masks() -> None:

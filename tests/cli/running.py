@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run commands in this process, with a person at the terminal."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from airflow_imap_oauth.cli.login import login
+
+if TYPE_CHECKING:
+    import pytest
+
+CONN_ID = "login_test"
+
+
+def run(
+    capsys: pytest.CaptureFixture[str],
+    command: Callable[[Any], None] | None = None,
+    **arguments: Any,
+) -> tuple[int, str]:
+    """Run ``login`` or another command here; return its exit code and what it said on stderr."""
+    values = {
+        "conn_id": CONN_ID,
+        "no_browser": True,
+        "device": False,
+        "other_account": False,
+        "redirect_port": 0,
+        "verbose": False,
+    }
+    code = 0
+    try:
+        (command or login)(Namespace(**{**values, **arguments}))
+    except SystemExit as stopped:
+        code = int(stopped.code or 0)
+    return code, capsys.readouterr().err
+
+
+class Person:
+    """Sits at the terminal: opens the address that is shown, consents, pastes what comes back."""
+
+    def __init__(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        consent: Callable[[str], str],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._capsys = capsys
+        self._consent = consent
+        self._meanwhile = meanwhile
+        self.shown = ""
+
+    def readline(self) -> str:
+        """Answer the command's question."""
+        self.shown = self._capsys.readouterr().out
+        url = re.search(r"https://\S+", self.shown)
+        assert url is not None
+        self._meanwhile()
+        return self._consent(url.group()) + "\n"

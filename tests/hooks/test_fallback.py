@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""When a mailbox cannot be authenticated: its fallback connection, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_imap_oauth.exceptions import (
+    ImapConnectionError,
+    ImapOAuthError,
+    ReauthorizationRequiredError,
+    TransientOAuthError,
+)
+from airflow_imap_oauth.hooks import fallback
+from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
+from tests.hooks import connections
+from tests.servers.dovecot_config import PASSWORD
+
+if TYPE_CHECKING:
+    from tests.hooks.mailboxes import Mailbox
+    from tests.servers.embedded_imap import EmbeddedImapServer
+
+OTHER = "mail_fallback"
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Collect the names of metrics that are counted."""
+    names: list[str] = []
+    monkeypatch.setattr(fallback.Stats, "incr", lambda name, *_, **__: names.append(name))
+    yield names
+    connections.remove(OTHER)
+
+
+def dead(mailbox: Mailbox, **extra: Any) -> None:
+    """Let the mailbox's own refresh token be one that the server does not know."""
+    mailbox.connect(password="dead-refresh-token", extra={"fallback_conn_id": OTHER, **extra})
+
+
+def by_password(mailbox: Mailbox, **fields: Any) -> None:
+    """Write a connection of Airflow's own type to the same mailbox."""
+    values = {
+        "conn_type": "imap",
+        "host": mailbox.mail.host,
+        "port": mailbox.mail.port,
+        "login": mailbox.login,
+        "password": PASSWORD,
+        **fields,
+    }
+    connections.add(OTHER, **values)
+
+
+def by_token(mailbox: Mailbox, **fields: Any) -> None:
+    """Write another connection of our type, with another registration, to the same mailbox."""
+    server = mailbox.authorization
+    token = server.mint_refresh_token(mailbox.login, client_id=server.public_client_id)
+    extra = connections.custom(
+        server,
+        client_id=server.public_client_id,
+        client_secret=None,
+        **fields.pop("extra", {}),
+    )
+    values = {
+        "host": mailbox.mail.host,
+        "port": mailbox.mail.port,
+        "login": mailbox.login,
+        "password": token,
+        **fields,
+    }
+    connections.add(OTHER, extra=extra, **values)
+
+
+@pytest.fixture(autouse=True)
+def _passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the embedded server take the password that Dovecot takes."""
+    for name in ("mailbox", "embedded_mailbox"):
+        if name in request.fixturenames:
+            box = request.getfixturevalue(name)
+            monkeypatch.setattr(box.mail, "passwords", {box.login: PASSWORD}, raising=False)
+
+
+def test_password_opens_the_mailbox_that_oauth_cannot(
+    mailbox: Mailbox, counted: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A dead refresh token gives way to login by password: loudly, counted, showing no secret."""
+    caplog.set_level(logging.DEBUG)
+    dead(mailbox)
+    by_password(mailbox)
+    with ImapOAuthHook(mailbox.conn_id) as hook:
+        assert hook.has_mail_attachment("x") is False
+    assert counted == ["imap_oauth.fallback"]
+    (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert mailbox.conn_id in told.getMessage()
+    assert OTHER in told.getMessage()
+    assert PASSWORD not in caplog.text
+    assert "dead-refresh-token" not in caplog.text
+
+
+def test_without_ssl_means_starttls(embedded_mailbox: Mailbox, counted: list[str]) -> None:
+    """A fallback connection that says use_ssl false is not sent a password in clear."""
+    dead(embedded_mailbox)
+    by_password(
+        embedded_mailbox,
+        port=embedded_mailbox.mail.starttls_port,
+        extra={"use_ssl": False},
+    )
+    with ImapOAuthHook(embedded_mailbox.conn_id) as hook:
+        assert hook.mail_client is not None
+    assert counted
+
+
+def test_other_registration_opens_the_mailbox(mailbox: Mailbox, counted: list[str]) -> None:
+    """A fallback of our own type signs in with tokens of its own."""
+    dead(mailbox)
+    by_token(mailbox)
+    with ImapOAuthHook(mailbox.conn_id) as hook:
+        assert hook.mail_client is not None
+    assert counted == ["imap_oauth.fallback"]
+
+
+def test_without_a_fallback_the_fault_rises(embedded_mailbox: Mailbox, counted: list[str]) -> None:
+    """Where none is named nothing changes."""
+    embedded_mailbox.connect(password="dead-refresh-token")
+    with pytest.raises(ReauthorizationRequiredError):
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert counted == []
+
+
+def test_trouble_that_passes_is_none_of_its_business(
+    embedded_mailbox: Mailbox, embedded_imap: EmbeddedImapServer, counted: list[str]
+) -> None:
+    """A server that is out of order, or a lost connection, is for the task's retries."""
+    embedded_mailbox.connect(extra={"fallback_conn_id": OTHER})
+    by_password(embedded_mailbox)
+    embedded_mailbox.authorization.fail_next("token", "status", status=503)
+    with pytest.raises(TransientOAuthError):
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    embedded_imap.script("GREETING", drop_after_bytes=0)
+    with pytest.raises(ImapConnectionError):
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert counted == []
+
+
+def test_its_own_fallback_is_not_followed(embedded_mailbox: Mailbox, counted: list[str]) -> None:
+    """Two connections that name each other do not go round: the first fault rises."""
+    dead(embedded_mailbox)
+    by_token(
+        embedded_mailbox,
+        password="dead-too",
+        extra={"fallback_conn_id": embedded_mailbox.conn_id},
+    )
+    with pytest.raises(ReauthorizationRequiredError) as caught:
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert caught.value.conn_id == embedded_mailbox.conn_id
+    assert counted == ["imap_oauth.fallback"]
+
+
+def test_fallback_out_of_order_is_worth_a_retry(
+    embedded_mailbox: Mailbox, embedded_imap: EmbeddedImapServer, counted: list[str]
+) -> None:
+    """If the fallback fails for a reason that passes, the error is one that Airflow retries."""
+    dead(embedded_mailbox)
+    by_token(embedded_mailbox)
+    embedded_mailbox.authorization.fail_next("token", "json_error", error="invalid_grant")
+    embedded_mailbox.authorization.fail_next("token", "status", status=503)
+    with pytest.raises(TransientOAuthError) as caught:
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert caught.value.conn_id == OTHER
+    assert counted == ["imap_oauth.fallback"]
+    del embedded_imap
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"host": "127.0.0.1"}, "another host or mailbox"),
+        ({"login": "somebody-else@example.test"}, "another host or mailbox"),
+        ({"password": None}, "lacks host, login or password"),
+        ({"password": "wrong"}, "refused"),
+        ({"conn_type": "http"}, "of type 'http'"),
+    ],
+)
+def test_unfit_fallback_leaves_the_fault_as_it_was(
+    embedded_mailbox: Mailbox,
+    counted: list[str],
+    caplog: pytest.LogCaptureFixture,
+    fields: dict[str, Any],
+    problem: str,
+) -> None:
+    """Another host or mailbox, a wrong password: said in the log, and the first fault rises."""
+    dead(embedded_mailbox)
+    by_password(embedded_mailbox, **fields)
+    with pytest.raises(ReauthorizationRequiredError) as caught:
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert caught.value.conn_id == embedded_mailbox.conn_id
+    assert problem in caplog.text
+    assert counted == ["imap_oauth.fallback"]
+
+
+def test_missing_fallback_is_told(
+    embedded_mailbox: Mailbox, counted: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fallback that does not exist is named in the log, and the first fault rises."""
+    dead(embedded_mailbox)
+    with pytest.raises(ImapOAuthError) as caught:
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert isinstance(caught.value, ReauthorizationRequiredError)
+    assert "no such connection" in caplog.text
+    assert counted == ["imap_oauth.fallback"]
+
+
+def test_living_token_serves_while_the_authorization_server_is_down(
+    embedded_mailbox: Mailbox, counted: list[str]
+) -> None:
+    """As long as the access token lives, nobody is asked, and no fallback is needed."""
+    hook = ImapOAuthHook(embedded_mailbox.conn_id)
+    with hook:
+        pass
+    embedded_mailbox.authorization.fail_next("token", "reset", times=5)
+    with hook:
+        assert hook.mail_client is not None
+    assert counted == []
