@@ -29,6 +29,7 @@ _SIGNATURES = frozenset(
 )
 _WITH_SECRET = frozenset({"HS256", "HS384", "HS512"})
 _SHOWABLE = re.compile(r"[^\x00-\x20\x7f\ud800-\udfff]{1,254}")
+_TENANT = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _MAX_CLAIM_CHARACTERS = 255  # OpenID Connect Core section 2 bounds `sub`
 
 
@@ -158,8 +159,12 @@ def _issuer_problem(claims: Mapping[str, Any], settings: OAuthSettings) -> str:
     issuer, template = claims.get("iss"), settings.profile.issuer or ""
     expected = settings.endpoints.issuer
     if "{tenant_id}" in template:
-        # A shared tenant such as 'common' answers in the name of the account's own.
-        expected = template.replace("{tenant_id}", str(claims.get("tid")))
+        # It names a tenant by its id always; a shared one such as 'common' answers in the name of
+        # the account's own.
+        tenant, wanted = _text(claims, "tid") or "", settings.tenant_id or ""
+        expected = template.replace("{tenant_id}", tenant)
+        if not tenant or (_TENANT.fullmatch(wanted) and tenant.lower() != wanted.lower()):
+            issuer = None
     if not isinstance(issuer, str) or (expected is not None and issuer != expected):
         return "was issued by another server than the connection names"
     return ""
