@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.hooks.own_grants import with_certificate, with_service_account
 from tests.mailbox import small_mailbox
 
 if TYPE_CHECKING:
@@ -93,6 +94,27 @@ def test_workers_refresh_through_the_mail_providers_own_library(
 
     assert [run.state for run in runs] == ["success", "success"], airflow.task_log(runs[0], "fetch")
     assert authorization_server.token_requests <= 1
+
+
+@pytest.mark.parametrize("grant", [with_certificate, with_service_account])
+def test_workers_sign_in_without_anybody(
+    airflow: AirflowStack,
+    mailboxes: Mailboxes,
+    fetch: Fetch,
+    grant: Callable[[AuthorizationServer, str], dict[str, Any]],
+) -> None:
+    """An application with a certificate, and a service account, fetch mail in worker processes."""
+    conn_id = f"mail_{secrets.token_hex(4)}"
+    extra = grant(mailboxes.server, mailboxes.login(conn_id))
+    mailboxes.add(conn_id=conn_id, **extra)
+    _deliver(mailboxes, conn_id)
+    mailboxes.server.reset_counters()
+
+    runs = [fetch(conn_id), fetch(conn_id)]
+
+    assert [run.state for run in runs] == ["success", "success"], airflow.task_log(runs[0], "fetch")
+    assert airflow.xcom(runs[0], "fetch")["messages"] == 3
+    assert mailboxes.server.token_requests == 1
 
 
 def test_a_trigger_gets_a_token_in_the_triggerer(
