@@ -4,8 +4,9 @@
 What the errors of authorization servers mean, as one table.
 
 Sources: RFC 6749, RFC 8628; learn.microsoft.com/entra/identity-platform/reference-error-codes;
-developers.google.com/identity/protocols/oauth2/web-server;
-zoho.com/crm/developer/docs/api/v3/token-validity.html (each read on 2026-11-25).
+developers.google.com/identity/protocols/oauth2/web-server and /service-account;
+zoho.com/crm/developer/docs/api/v3/token-validity.html (each read on 2026-11-25);
+developer.yahoo.com/oauth2/guide/errors (read on 2026-11-26).
 """
 
 from __future__ import annotations
@@ -181,7 +182,11 @@ RULES: tuple[Rule, ...] = (
     # --- RFC 6749 section 5.2, OpenID Connect, and the mail providers' own words
     _errors(OAuthError, "invalid_request unsupported_grant_type", _MALFORMED),
     _errors(ClientRejectedError, "invalid_scope", _SCOPES),
-    _errors(ClientRejectedError, "invalid_client client_id_mismatch deleted_client"),
+    _errors(
+        ClientRejectedError,
+        "invalid_client invalid_client_secret client_id_mismatch deleted_client",
+    ),
+    _errors(ClientRejectedError, "disabled_client"),
     _errors(
         ClientRejectedError,
         "unauthorized_client",
@@ -190,12 +195,12 @@ RULES: tuple[Rule, ...] = (
     ),
     _errors(
         ClientRejectedError,
-        "redirect_uri_mismatch invalid_redirect_uri",
+        "redirect_uri_mismatch invalid_redirect_uri invalid_callback unsupported_redirect_uri",
         "Register the redirect URI that this sign-in used, exactly.",
     ),
     _errors(
         ReauthorizationRequiredError,
-        "invalid_grant token_expired invalid_refresh_token invalid_code",
+        "invalid_grant token_expired invalid_refresh_token invalid_code account_not_authorized",
     ),
     _errors(
         ReauthorizationRequiredError,
