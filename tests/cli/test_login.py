@@ -63,7 +63,7 @@ def address_shown(output: IO[str] | None) -> str:
     raise AssertionError("no address was printed")
 
 
-def test_browser_brings_the_answer_to_the_loopback_listener(
+def test_rfc8252_7_3_browser_brings_the_answer_to_the_loopback_listener(
     authorization_server: AuthorizationServer, account: str
 ) -> None:
     """The command opens the browser, takes the redirect, and the hook has tokens at once."""
@@ -104,7 +104,7 @@ def test_address_can_be_pasted(authorization_server: AuthorizationServer, accoun
     assert ImapOAuthHook(CONN_ID).get_access_token()
 
 
-def test_strangers_do_not_end_the_waiting(
+def test_rfc8252_8_3_strangers_do_not_end_the_waiting(
     authorization_server: AuthorizationServer, account: str
 ) -> None:
     """Other paths and other states are refused, and the true answer is still taken."""

@@ -31,7 +31,7 @@ VALUES = {"user": "ann@example.test", "access_token": "ya29.secret-token", "host
         ("oauthbearer", "a,b=c", b"n,a=a=2Cb=3Dc,\1host=imap.test\1port=993\1auth=Bearer "),
     ],
 )
-def test_initial_response(mechanism: SaslMechanism, user: str, expected: bytes) -> None:
+def test_rfc7628_3_1_initial_response(mechanism: SaslMechanism, user: str, expected: bytes) -> None:
     """User, host, port and token stand where the mechanism wants them, and are escaped."""
     raw = initial_response(
         mechanism, user=user, access_token="t0k/en+=", host="imap.test", port=993
@@ -43,7 +43,7 @@ def test_initial_response(mechanism: SaslMechanism, user: str, expected: bytes) 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("field", VALUES)
 @pytest.mark.parametrize("character", ["\r", "\n", "\0", "\x01", ""])
-def test_values_that_would_break_out_are_refused(
+def test_rfc7628_3_1_values_that_would_break_out_are_refused(
     mechanism: SaslMechanism, field: str, character: str
 ) -> None:
     """CR, LF, NUL, the separator and emptiness are refused without repeating the value."""
@@ -70,7 +70,7 @@ def test_token_must_be_ascii() -> None:
 
 @pytest.mark.parametrize(("mechanism", "closing"), [("xoauth2", b""), ("oauthbearer", b"AQ==")])
 @pytest.mark.parametrize("sent", [False, True])
-def test_token_is_said_once_and_every_challenge_is_closed(
+def test_rfc7628_3_2_3_token_is_said_once_and_every_challenge_is_closed(
     mechanism: SaslMechanism, closing: bytes, sent: bool
 ) -> None:
     """The token goes out at most once; what follows gets the mechanism's empty answer."""
@@ -113,7 +113,7 @@ def test_challenge_in_any_form(length: int, form: str) -> None:
         ("", None),
     ],
 )
-def test_members_of_a_challenge(text: str, expected: dict[str, str] | None) -> None:
+def test_rfc7628_3_2_2_members_of_a_challenge(text: str, expected: dict[str, str] | None) -> None:
     """Only defined members are kept, as text that can be shown; what is no object is None."""
     assert parse_challenge(base64.b64encode(text.encode())) == expected
 

@@ -108,7 +108,7 @@ def test_a_refused_token(account: Account, mechanism: SaslMechanism) -> None:
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("capabilities", [("IMAP4rev1", "SASL-IR"), ("IMAP4rev1",)])
-def test_the_error_challenge_is_answered_as_its_mechanism_demands(
+def test_rfc7628_3_2_3_error_challenge_is_answered(
     scripted: Account,
     embedded_imap: EmbeddedImapServer,
     mechanism: SaslMechanism,

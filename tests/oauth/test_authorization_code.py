@@ -98,7 +98,7 @@ def test_rfc7636_4_s256(authorization_server: AuthorizationServer) -> None:
     assert query["code_challenge"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def test_every_sign_in_is_new(authorization_server: AuthorizationServer) -> None:
+def test_rfc6749_10_12_every_sign_in_is_new(authorization_server: AuthorizationServer) -> None:
     """State and verifier are never used twice."""
     one, two = (begin(custom(authorization_server)) for _ in range(2))
     assert one.state != two.state
@@ -157,7 +157,9 @@ def test_missing_authorization_endpoint_is_named(
     assert caught.value.conn_id == CONN_ID
 
 
-def test_pending_sign_in_shows_no_secret(authorization_server: AuthorizationServer) -> None:
+def test_rfc7636_7_pending_sign_in_shows_no_secret(
+    authorization_server: AuthorizationServer,
+) -> None:
     """The representation holds neither state nor verifier, nor the URL that holds one."""
     pending = begin(custom(authorization_server))
     assert pending.state not in repr(pending)
@@ -357,7 +359,7 @@ def test_changed_client_is_refused(authorization_server: AuthorizationServer) ->
     assert "client id" in refusal(changed, pending, answer(pending, code="c")).message
 
 
-def test_code_goes_to_the_server_it_was_begun_with(
+def test_rfc9700_4_4_code_goes_to_the_server_it_was_begun_with(
     authorization_server: AuthorizationServer,
 ) -> None:
     """A connection whose endpoints were exchanged meanwhile does not send the code elsewhere."""

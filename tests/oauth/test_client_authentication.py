@@ -54,7 +54,9 @@ def test_rfc6749_2_3_one_method_per_request(authorization_server: AuthorizationS
 
 
 @pytest.mark.parametrize("secret", [None, ""])
-def test_empty_secret_is_not_sent(authorization_server: AuthorizationServer, secret: str) -> None:
+def test_rfc6749_3_1_empty_secret_is_not_sent(
+    authorization_server: AuthorizationServer, secret: str
+) -> None:
     """An empty secret means a public client, with every engine."""
     for make in (custom, microsoft):
         settings = make(

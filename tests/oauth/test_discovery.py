@@ -185,7 +185,7 @@ def test_page_with_status_200_is_transient(authorization_server: AuthorizationSe
         completed(issuer_only(authorization_server, issuer))
 
 
-def test_metadata_are_fetched_once_in_their_lifetime(
+def test_rfc8414_3_metadata_are_fetched_once_in_their_lifetime(
     authorization_server: AuthorizationServer,
 ) -> None:
     """The cache asks once, and again when its time is over."""

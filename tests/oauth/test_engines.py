@@ -67,7 +67,7 @@ def test_unchanged_refresh_token_counts_as_none(client: Client) -> None:
     assert spend(client, token).refresh_token is None
 
 
-def test_empty_refresh_token_in_the_answer_counts_as_none(client: Client) -> None:
+def test_rfc6749_3_1_empty_refresh_token_counts_as_none(client: Client) -> None:
     """An empty refresh token in the answer does not replace the old one (RFC 6749 3.1)."""
     body = '{"access_token":"a","token_type":"Bearer","refresh_token":""}'
     client.server.fail_next("token", "body", status=200, body=body)
@@ -94,7 +94,7 @@ def test_second_attempt_after_an_error_reaches_the_server(client: Client) -> Non
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_wrong_secret_is_a_matter_of_the_client(client: Client, status: int) -> None:
+def test_rfc6749_5_2_wrong_secret_is_a_matter_of_the_client(client: Client, status: int) -> None:
     """A wrong secret is permanent and blamed on the client, whichever status says so."""
     client.server.invalid_client_status = status
     error = failure(client.with_settings(client_secret="wrong"))

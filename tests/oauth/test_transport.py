@@ -131,7 +131,7 @@ def test_answers_of_success_and_client_error_are_returned(ca: CertificateAuthori
             assert answer.headers["x-thing"] == "v"
 
 
-def test_secrets_are_in_the_body_alone(ca: CertificateAuthority) -> None:
+def test_rfc6749_2_3_1_secrets_are_in_the_body_alone(ca: CertificateAuthority) -> None:
     """The request line holds no parameter, and no header but the needed ones is sent."""
     with listening(ca, saying("200 OK")) as listener:
         listener.ask(form={"refresh_token": "a b&c=é"})
@@ -167,7 +167,7 @@ def test_netrc_is_not_read(
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temp", "308 Perm"])
-def test_no_redirect_is_followed(ca: CertificateAuthority, status: str) -> None:
+def test_rfc8414_3_no_redirect_is_followed(ca: CertificateAuthority, status: str) -> None:
     """A redirect is an error even to the same host."""
     with listening(ca, saying(status, b"", "Location: /elsewhere")) as listener:
         error = listener.fails()

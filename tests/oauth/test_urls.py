@@ -62,7 +62,7 @@ def test_http_to_loopback_needs_the_setting(host: str) -> None:
         "https://login.example.com/#fragment",
     ],
 )
-def test_other_urls_are_refused(url: str) -> None:
+def test_rfc9700_2_6_other_urls_are_refused(url: str) -> None:
     """What is not plain https is refused, and the message does not repeat a password."""
     with pytest.raises(ConfigurationError) as caught:
         checked_url(url, what="token endpoint", allow_loopback_http=True)

@@ -198,7 +198,7 @@ def test_empty_error_besides_a_token_is_no_error() -> None:
     assert read(error="").access_token == "at"
 
 
-def test_unknown_members_are_ignored() -> None:
+def test_rfc6749_5_1_unknown_members_are_ignored() -> None:
     """RFC 6749 section 5.1: unrecognized members must be ignored."""
     assert read(surprise={"a": [1]}).access_token == "at"
 

@@ -35,7 +35,7 @@ def test_the_hot_path_is_one_read(rig: Rig) -> None:
     assert (rig.store.loads, rig.store.saves, rig.grant.requests) == (1, 0, 1)
 
 
-def test_an_expired_token_is_renewed_with_the_rotated_refresh_token(rig: Rig) -> None:
+def test_rfc6749_6_rotated_refresh_token_replaces_the_old_one(rig: Rig) -> None:
     """Renewal after renewal, each spends what the one before brought."""
     tokens = set()
     for _ in range(4):
@@ -46,7 +46,7 @@ def test_an_expired_token_is_renewed_with_the_rotated_refresh_token(rig: Rig) ->
     assert rig.store.record.generation == 5
 
 
-def test_a_refresh_token_that_stays(rig: Rig) -> None:
+def test_rfc6749_6_refresh_token_stays_where_none_comes(rig: Rig) -> None:
     """Where the server returns no new refresh token, the old one is used again."""
     rig.grant.rotates = False
     rig.manager().get_access_token()
