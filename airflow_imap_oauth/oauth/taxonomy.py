@@ -35,14 +35,15 @@ _REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 
 _OWN_GRANT_HINTS: dict[GrantKind, str] = {
     "client_credentials": (
-        "Check tenant_id, client_id and the client's secret or certificate, and that an"
-        " administrator consented to the application's own access."
+        "Check tenant_id, client_id and the client's secret or certificate, and for the"
+        " application's own access that an administrator consented to it."
     ),
     "service_account": (
         "Check that the service account and its key still exist, that the mailbox address is an"
         " account of the domain, and this machine's clock."
     ),
 }
+_NOT_DELEGATED_WORDS = frozenset({"unauthorized_client", "access_denied"})
 _NOT_DELEGATED = (
     "In the Google Admin console, under API controls, domain-wide delegation, add the service"
     " account's numeric client ID with exactly the scopes of the connection."
@@ -92,12 +93,15 @@ def _for_grant(
 ) -> tuple[type[OAuthError], str | None]:
     """Say what a row means for this grant: who can consent again, if anybody."""
     kind, hint = rule.kind, rule.hint
-    if grant == "service_account" and error == "unauthorized_client":
-        return kind, _NOT_DELEGATED
+    if grant == "service_account" and error in _NOT_DELEGATED_WORDS:
+        return ClientRejectedError, _NOT_DELEGATED
+    if grant in OWN_GRANTS and (
+        issubclass(kind, ReauthorizationRequiredError | AuthorizationFlowError)
+        or (kind is ClientRejectedError and hint is None)
+    ):
+        return ClientRejectedError, _OWN_GRANT_HINTS[grant]
     if not issubclass(kind, ReauthorizationRequiredError):
         return kind, hint
-    if grant in OWN_GRANTS:
-        return ClientRejectedError, _OWN_GRANT_HINTS[grant]
     if grant in _SIGN_INS:
         return AuthorizationFlowError, SIGN_IN_AGAIN
     if hint is None:

@@ -57,7 +57,7 @@ def read_token_answer(
     # RFC 6749 section 4.4.3: none comes with client credentials; one that does is of no use.
     refresh_token = None if grant in OWN_GRANTS else _refresh_token(payload)
     scopes = _scopes(payload)
-    fault = _fault(payload, scopes, settings)
+    fault = _fault(payload, scopes, settings, grant)
     if fault is None:
         return TokenResponse(
             access_token=payload["access_token"],
@@ -153,7 +153,10 @@ def _scopes(payload: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def _fault(
-    payload: dict[str, Any], scopes: tuple[str, ...] | None, settings: OAuthSettings
+    payload: dict[str, Any],
+    scopes: tuple[str, ...] | None,
+    settings: OAuthSettings,
+    grant: GrantKind,
 ) -> OAuthError | None:
     token_type = payload.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
@@ -173,11 +176,13 @@ def _fault(
     # An empty scope is as good as none: RFC 6749 section 3.3 has no empty scope.
     missing = missing_scopes(settings.scopes, scopes) if scopes else ()
     if missing:
-        return ClientRejectedError(
-            f"Not granted: scope {' '.join(missing)}.",
-            hint="Allow it in the application's registration, then authorize again and consent"
-            f" to all that is asked: airflow imap-oauth login {settings.conn_id}.",
-        )
+        hint = "Allow it in the application's registration"
+        if grant not in OWN_GRANTS:
+            hint += (
+                ", then authorize again and consent to all that is asked:"
+                f" airflow imap-oauth login {settings.conn_id}"
+            )
+        return ClientRejectedError(f"Not granted: scope {' '.join(missing)}.", hint=f"{hint}.")
     return None
 
 

@@ -84,6 +84,7 @@ def obtain(settings: OAuthSettings, transport: Transport) -> TokenResponse:
     """
     try:
         _check_secret(settings)
+        _check_own_credential(settings)
         return _engine(settings).obtain(settings, transport)
     except ImapOAuthError as error:
         error.located(conn_id=settings.conn_id, step=STEP)
@@ -125,4 +126,14 @@ def _check_secret(settings: OAuthSettings) -> None:
         raise ConfigurationError(
             f"{settings.profile.label} demands a client secret.",
             hint="Set client_secret of the connection.",
+        )
+
+
+def _check_own_credential(settings: OAuthSettings) -> None:
+    proof = settings.client_secret or settings.client_key or settings.service_account_key
+    if not proof:
+        raise ConfigurationError(
+            "The application has nothing to sign in with.",
+            hint="Set client_secret of the connection, or its private key"
+            " (certificate_private_key).",
         )

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msal
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.x509 import load_pem_x509_certificate
 
 from airflow_imap_oauth.exceptions import ConfigurationError, OAuthError
 from airflow_imap_oauth.oauth.client_authentication import load_private_key
@@ -89,7 +92,19 @@ def _credential(settings: OAuthSettings) -> str | dict[str, str] | None:
     key = settings.client_key
     if key is None:
         return settings.client_secret
-    load_private_key(key.private_key)
+    if not isinstance(load_private_key(key.private_key), RSAPrivateKey):
+        raise ConfigurationError(
+            "The client's private key is not RSA, and Microsoft takes signatures of no other.",
+            hint="Make an RSA key with its certificate, and register that.",
+        )
+    certificate = None
+    with suppress(Exception):  # whatever it says: there is none
+        certificate = load_pem_x509_certificate((key.certificate_chain or "").encode())
+    if certificate is None:
+        raise ConfigurationError(
+            "The client's certificate (certificate_chain) is missing or cannot be read.",
+            hint="Enter the whole PEM text of the certificate that was registered.",
+        )
     # MSAL takes the thumbprint from the certificate, and signs with PS256 then.
     return {"private_key": key.private_key, "public_certificate": key.certificate_chain or ""}
 
