@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
 from airflow.models.connection import Connection
@@ -16,6 +16,7 @@ from airflow_imap_oauth.exceptions import ImapOAuthError
 from airflow_imap_oauth.hooks.config import PackageOptions, read_options
 from airflow_imap_oauth.hooks.connection import CONN_TYPE
 from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox
+from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.tokens.state import TokenState
 
 if TYPE_CHECKING:
@@ -113,8 +114,12 @@ def _described(mailbox: Mailbox, state: TokenState) -> MailboxRow:
         state=_STATES[state.status],
         access_token_expires_at=state.access_token_expires_at,
         last_refresh_at=state.last_refresh_at,
-        note=_note(state),
+        note=" ".join(filter(None, (_note(state), _expiry(mailbox)))),
     )
+
+
+def _expiry(mailbox: Mailbox) -> str | None:
+    return expiry_warning(mailbox.settings.oauth, datetime.now(timezone.utc).date())
 
 
 def _note(state: TokenState) -> str:

@@ -125,6 +125,16 @@ def test_missing_refresh_token_needs_authorization(
     assert state(browser, only_mailbox.conn_id)[0] == "needs authorization"
 
 
+def test_end_of_the_credential_is_told(only_mailbox: Mailbox, browser: TestClient) -> None:
+    """A client secret that ends soon, or ended, is noted beside a mailbox that still works."""
+    connections.change(only_mailbox.conn_id, extra={"credential_expires_on": "2026-01-31"})
+    ImapOAuthHook(only_mailbox.conn_id).get_access_token()
+    sign_in(browser)
+    now, note = state(browser, only_mailbox.conn_id)
+    assert now == "active"
+    assert "client secret ended on 2026-01-31" in note
+
+
 def test_times_and_names_are_shown(only_mailbox: Mailbox, browser: TestClient) -> None:
     """Mail provider, shared mailbox, end of the access token and last renewal stand in the row."""
     connections.change(only_mailbox.conn_id, extra={"mailbox": "shared@example.test"})
