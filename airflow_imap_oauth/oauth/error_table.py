@@ -184,9 +184,8 @@ RULES: tuple[Rule, ...] = (
     _errors(ClientRejectedError, "invalid_scope", _SCOPES),
     _errors(
         ClientRejectedError,
-        "invalid_client invalid_client_secret client_id_mismatch deleted_client",
+        "invalid_client invalid_client_secret client_id_mismatch deleted_client disabled_client",
     ),
-    _errors(ClientRejectedError, "disabled_client"),
     _errors(
         ClientRejectedError,
         "unauthorized_client",

@@ -213,7 +213,8 @@ class TokenManager:
             failure: ImapOAuthError | None = None
             try:
                 if revoke is not None and self._settings.grant == "user_consent":
-                    revoke(self._ruling.tokens().refresh_token)
+                    newest = self._keeper.newest(self._sealer.opens)
+                    revoke(self._ruling.reconciled(newest).refresh_token)
             except ReauthorizationRequiredError:
                 pass  # there is none to revoke
             except TokenStoreError:
@@ -221,8 +222,10 @@ class TokenManager:
             except ImapOAuthError as error:
                 failure = error
             finally:
-                self._keeper.delete()
-                self._keeper.forget_unsaved()
+                try:
+                    self._keeper.delete()
+                finally:
+                    self._keeper.forget_unsaved()
             return failure
 
     def state(self) -> TokenState:

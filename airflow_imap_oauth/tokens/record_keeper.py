@@ -114,14 +114,8 @@ class RecordKeeper:
             of a later version of this package.
         :raises TokenPersistError: If the store still does not take it. A retry helps.
         """
-        text = self._unsaved.load(self._conn_id)
-        if text is None:
-            return
-        try:
-            kept = TokenRecord.from_json(text)
-        except ConfigurationError:
-            return
-        if not opens(kept):
+        kept = self._kept(opens)
+        if kept is None:
             return
         stored = self.load()
         # Whatever was authorized or renewed since is at least as new.
@@ -133,9 +127,31 @@ class RecordKeeper:
             )
         self.forget_unsaved()
 
+    def newest(self, opens: Callable[[TokenRecord], bool]) -> TokenRecord | None:
+        """
+        Read the record, or what an earlier renewal on this host could not save if that is newer.
+
+        :param opens: As for :meth:`recover`.
+        :raises TokenStoreError: If the store does not work. A retry helps.
+        :raises ConfigurationError: If what it holds cannot be understood. A retry cannot help.
+        """
+        kept, stored = self._kept(opens), self.load()
+        newer = kept is not None and (stored is None or stored.generation < kept.generation)
+        return kept if newer else stored
+
     def forget_unsaved(self) -> None:
         """Remove what :meth:`save_rotated` has kept on this host."""
         self._unsaved.delete(self._conn_id)
+
+    def _kept(self, opens: Callable[[TokenRecord], bool]) -> TokenRecord | None:
+        text = self._unsaved.load(self._conn_id)
+        if text is None:
+            return None
+        try:
+            kept = TokenRecord.from_json(text)
+        except ConfigurationError:
+            return None
+        return kept if opens(kept) else None
 
     def _attempts(self, record: TokenRecord) -> ImapOAuthError | None:
         failure: ImapOAuthError | None = None

@@ -11,7 +11,6 @@ from datetime import datetime
 from airflow_imap_oauth.exceptions import (
     ImapOAuthError,
     ReauthorizationRequiredError,
-    SealingError,
 )
 from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.oauth.scopes import surplus_warning
@@ -79,7 +78,7 @@ class Renewal:
         :param early: The access token still lives.
         :return: An access token that is good for a while.
         """
-        self._keeper.recover(self._opens)
+        self._keeper.recover(self._sealer.opens)
         current = self._ruling.current()
         if current.access_token is not None and lives(current.record, self._now()):
             if not (early and self.due(current)):
@@ -149,10 +148,3 @@ class Renewal:
             self._keeper.save(record)
         except ImapOAuthError as error:
             logger.warning("Connection '%s': %s", self._conn_id, error.message)
-
-    def _opens(self, record: TokenRecord) -> bool:
-        try:
-            self._sealer.open_refresh_token(record)
-        except SealingError:
-            return False
-        return True

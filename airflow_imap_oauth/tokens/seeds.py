@@ -114,6 +114,14 @@ class TokenSealer:
             record.refresh_token, purpose=_RECORD_REFRESH_PURPOSE, binding=self._record_binding
         )
 
+    def opens(self, record: TokenRecord) -> bool:
+        """Tell whether the record's refresh token opens here."""
+        try:
+            self.open_refresh_token(record)
+        except SealingError:
+            return False
+        return True
+
     def open_seed(self, text: str) -> str:
         """Open a seed as it stands in the connection: sealed, or plain."""
         if not is_sealed(text):

@@ -61,6 +61,7 @@ WORDS: list[tuple[type[OAuthError], str, str]] = [
     (ClientRejectedError, "invalid_client", "client secret"),
     (ClientRejectedError, "unauthorized_client", "registration"),
     (ClientRejectedError, "deleted_client", "client id"),
+    (ClientRejectedError, "disabled_client", "client id"),
     (ClientRejectedError, "CLIENT_ID_MISMATCH", "client id"),
     (ClientRejectedError, "redirect_uri_mismatch", "redirect URI"),
     (ClientRejectedError, "INVALID_REDIRECT_URI", "redirect URI"),
