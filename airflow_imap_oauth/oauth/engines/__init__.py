@@ -130,8 +130,9 @@ def _check_secret(settings: OAuthSettings) -> None:
 
 
 def _check_own_credential(settings: OAuthSettings) -> None:
-    proof = settings.client_secret or settings.client_key or settings.service_account_key
-    if not proof:
+    if settings.grant == "client_credentials" and not (
+        settings.client_secret or settings.client_key
+    ):
         raise ConfigurationError(
             "The application has nothing to sign in with.",
             hint="Set client_secret of the connection, or its private key"
