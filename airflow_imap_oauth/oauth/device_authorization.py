@@ -129,14 +129,21 @@ def wait(
         sleep(interval)
         try:
             response = _poll(settings, device, transport)
-            return signed_in(response, settings, transport, step=STEP)
+            break
         except TransientOAuthError:
             interval = min(interval * 2, _LONGEST_INTERVAL_SECONDS)
         except OAuthError as error:
             if error.error == "slow_down":
                 interval += _SLOWER_SECONDS
             elif error.error != "authorization_pending":
+                error.located(conn_id=settings.conn_id, step=STEP)
                 raise
+    # The code is spent: whatever is wrong now, another poll cannot mend.
+    try:
+        return signed_in(response, settings, transport, step=STEP)
+    except ImapOAuthError as error:
+        error.located(conn_id=settings.conn_id, step=STEP)
+        raise
 
 
 def _poll(
@@ -158,7 +165,9 @@ def _poll(
 def _read(answer: HttpAnswer, settings: OAuthSettings, asked_at: float) -> DeviceAuthorization:
     payload = decoded_json(answer.text)
     if payload is None:
-        raise TransientOAuthError(
+        # A page that says so means a wrong URL, which no retry mends.
+        absent = answer.status_code in {404, 405}
+        raise (OAuthError if absent else TransientOAuthError)(
             f"The answer (HTTP {answer.status_code}) is not the JSON of a device authorization"
             " endpoint.",
             hint="A proxy may have answered instead; if it persists, check device_url.",

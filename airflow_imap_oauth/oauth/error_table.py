@@ -65,7 +65,7 @@ _SCOPES = "Check the scopes of the connection: only scopes of one resource, spel
 _TENANT = "Check tenant_id and client_id, and that an administrator consented to the application."
 SIGN_IN_AGAIN = "Start the sign-in again, and use each answer once."
 _EXPIRED = "Nobody entered the code in time: start the sign-in again."
-_REFUSED = (
+REFUSED = (
     "Whoever signed in did not consent: sign in again and allow what is asked; if that is not"
     " offered, the administrator must allow this application."
 )
@@ -210,7 +210,7 @@ RULES: tuple[Rule, ...] = (
         PolicyError,
         "admin_policy_enforced org_internal access_not_configured disallowed_useragent",
     ),
-    _errors(AuthorizationFlowError, "access_denied authorization_declined", _REFUSED),
+    _errors(AuthorizationFlowError, "access_denied authorization_declined", REFUSED),
     _errors(AuthorizationFlowError, "expired_token bad_verification_code", _EXPIRED),
     _errors(TransientOAuthError, "temporarily_unavailable server_error internal_failure"),
     Rule(

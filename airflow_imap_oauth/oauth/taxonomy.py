@@ -21,7 +21,7 @@ from airflow_imap_oauth.exceptions import (
     OAuthError,
     ReauthorizationRequiredError,
 )
-from airflow_imap_oauth.oauth.error_table import RULES, SIGN_IN_AGAIN, Rule
+from airflow_imap_oauth.oauth.error_table import REFUSED, RULES, SIGN_IN_AGAIN, Rule
 
 GrantKind = Literal[
     "refresh_token", "authorization_code", "device_code", "client_credentials", "service_account"
@@ -103,7 +103,9 @@ def _for_grant(
     if not issubclass(kind, ReauthorizationRequiredError):
         return kind, hint
     if grant in _SIGN_INS:
-        return AuthorizationFlowError, SIGN_IN_AGAIN
+        # Entra's number for it stands among those of lost consent.
+        declined = error == "authorization_declined"
+        return AuthorizationFlowError, REFUSED if declined else SIGN_IN_AGAIN
     if hint is None:
         hint = "Authorize again: airflow imap-oauth login {conn_id}."
         if reauthorization_hint:
