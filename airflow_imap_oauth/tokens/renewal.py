@@ -104,7 +104,7 @@ class Renewal:
             self._note(current, transitions.failed(current.record, error, at=self._now()))
             raise
         response = checked_account(response, current.record, self._conn_id)
-        if response.scopes is not None and response.scopes != current.record.scopes:
+        if response.scopes is not None and {*response.scopes} != {*current.record.scopes}:
             self._warn(surplus_warning(self._settings, response.scopes))
         record = record_of_renewal(current, response, self._sealer, asked_at=asked_at)
         rotated = record.refresh_token != current.record.refresh_token

@@ -212,7 +212,7 @@ def reconcile(
     if stored is None or stored.grant != seed.grant:
         return _from_seed(seed, sealer, before=stored, at=at)
     mark = fingerprint(seed.refresh_token) if seed.refresh_token else None
-    if mark is not None and not stored.known_seed(mark):
+    if mark is not None and not _is_of(stored, mark):
         return _from_seed(seed, sealer, before=stored, at=at)
     try:
         return Tokens(
@@ -225,6 +225,14 @@ def reconcile(
         if mark != stored.seed_fingerprint or not seed_may_live:
             raise
     return _from_seed(seed, sealer, before=stored, at=at, replaces_unreadable=True)
+
+
+def _is_of(stored: TokenRecord, mark: str) -> bool:
+    """Tell whether a record goes on with what a connection begins with."""
+    if stored.grant == "user_consent":
+        return stored.known_seed(mark)
+    # No use kills a credential, so it may come back; what another one got is not its own.
+    return mark == stored.seed_fingerprint
 
 
 def sealing_warnings(tokens: Tokens, seed: Seed) -> tuple[str, ...]:
