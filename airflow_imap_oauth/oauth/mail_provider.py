@@ -61,6 +61,8 @@ class MailProviderProfile:
     :param device_grant_type: What its token endpoint calls the device grant (RFC 8628 section 3.4).
     :param device_code_parameter: The name of the device code there.
     :param no_device_hint: What to do instead where there is no ``device_url``.
+    :param revokes_by_token_alone: True where its ``revoke_url`` takes the token and nothing
+        besides: neither RFC 7009's hint nor the client's proof, which nobody needs to see there.
     :param no_revocation_hint: What to do instead where there is no ``revoke_url``.
     :param missing_refresh_token_hint: What the user does when an authorization brought no
         refresh token.
@@ -94,6 +96,7 @@ class MailProviderProfile:
     device_grant_type: str = DEVICE_GRANT_TYPE
     device_code_parameter: str = "device_code"
     no_device_hint: str = "Sign in without --device; --no-browser needs no browser on this machine."
+    revokes_by_token_alone: bool = False
     no_revocation_hint: str = (
         "Take the application's access away in the security settings of the account."
     )

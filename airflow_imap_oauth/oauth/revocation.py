@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from airflow_imap_oauth.exceptions import ConfigurationError, ImapOAuthError, TransientOAuthError
+from airflow_imap_oauth.exceptions import (
+    ConfigurationError,
+    ImapOAuthError,
+    OAuthError,
+    TransientOAuthError,
+)
 from airflow_imap_oauth.oauth.client_authentication import authenticate
 from airflow_imap_oauth.oauth.http import HttpAnswer, Transport
 from airflow_imap_oauth.oauth.settings import OAuthSettings
@@ -33,17 +38,13 @@ def revoke(settings: OAuthSettings, refresh_token: str, transport: Transport) ->
                 f"{settings.profile.label} cannot be asked to revoke the token.",
                 hint=settings.profile.no_revocation_hint,
             )
-        authentication = authenticate(settings)
+        form, basic_auth = {"token": refresh_token}, None
+        if not settings.profile.revokes_by_token_alone:
+            authentication = authenticate(settings)
+            form |= {"token_type_hint": "refresh_token", **authentication.form}
+            basic_auth = authentication.basic_auth
         answer = transport.request(
-            "POST",
-            settings.endpoints.revoke_url,
-            form={
-                "token": refresh_token,
-                "token_type_hint": "refresh_token",
-                **authentication.form,
-            },
-            basic_auth=authentication.basic_auth,
-            step=STEP,
+            "POST", settings.endpoints.revoke_url, form=form, basic_auth=basic_auth, step=STEP
         )
         _check(answer, settings)
     except ImapOAuthError as error:
@@ -53,12 +54,16 @@ def revoke(settings: OAuthSettings, refresh_token: str, transport: Transport) ->
 
 def _check(answer: HttpAnswer, settings: OAuthSettings) -> None:
     payload = decoded_json(answer.text) or {}
-    failed = answer.status_code >= 400 or payload.get("error")  # noqa: PLR2004  # class of errors
+    # Zoho tells so besides the status, which is that of success for most of its errors.
+    refused = payload.get("error") or payload.get("status") == "failure"
+    failed = answer.status_code >= 400 or refused  # noqa: PLR2004  # the class of errors
     # Google answers so for a token that is dead already.
     if not failed or payload.get("error") == "invalid_token":
         return
     if not payload:
-        raise TransientOAuthError(
+        # A page that says so means a wrong URL, which no retry mends.
+        absent = answer.status_code in {404, 405}
+        raise (OAuthError if absent else TransientOAuthError)(
             f"The answer (HTTP {answer.status_code}) is not that of a revocation endpoint.",
             hint="A proxy may have answered instead; if it persists, check revoke_url.",
             status_code=answer.status_code,

@@ -23,6 +23,7 @@ GOOGLE = MailProviderProfile(
     authorize_url="https://accounts.google.com/o/oauth2/v2/auth",
     token_url="https://oauth2.googleapis.com/token",
     revoke_url="https://oauth2.googleapis.com/revoke",
+    revokes_by_token_alone=True,
     jwks_url="https://www.googleapis.com/oauth2/v3/certs",
     sasl_mechanism="xoauth2",
     # Without both, a second consent brings no refresh token.
@@ -71,7 +72,7 @@ GOOGLE = MailProviderProfile(
             read_on=date(2026, 11, 25),
             values=(
                 *("issuer", "authorize_url", "token_url", "revoke_url", "authorize_params"),
-                *("rotates_refresh_token", "dead_refresh_token_hint"),
+                *("rotates_refresh_token", "dead_refresh_token_hint", "revokes_by_token_alone"),
             ),
         ),
     ),

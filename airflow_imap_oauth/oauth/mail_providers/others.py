@@ -89,6 +89,7 @@ ZOHO = MailProviderProfile(
     authorize_url="https://accounts.zoho.{region}/oauth/v2/auth",
     token_url="https://accounts.zoho.{region}/oauth/v2/token",
     revoke_url="https://accounts.zoho.{region}/oauth/v2/token/revoke",
+    revokes_by_token_alone=True,
     # An account, and each of its tokens, belongs to one data centre.
     regions=("com", "eu", "in", "com.au", "jp", "com.cn"),
     client_secret_required=True,
@@ -117,7 +118,7 @@ ZOHO = MailProviderProfile(
         Source(
             url="https://www.zoho.com/analytics/api/v2/authentication/revoke-token.html",
             read_on=date(2026, 11, 26),
-            values=("revoke_url",),
+            values=("revoke_url", "revokes_by_token_alone"),
         ),
         Source(
             url="https://www.aurinko.io/blog/zoho-mail-oauth-flow/",
