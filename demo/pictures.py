@@ -36,7 +36,7 @@ def main() -> None:
 
 def take_form(ui: AirflowUi) -> None:
     """Fill in the form for a Microsoft 365 mailbox, and take its sections."""
-    ui.page.set_viewport_size({"width": 1280, "height": 1150})
+    ui.page.set_viewport_size({"width": 1280, "height": 1700})
     dialog = ui.begin_connection("company_mailbox")
     ui.type_in(dialog, {"login": "reports@example.com"})
     ui.open_section(dialog, "1. Mailbox")

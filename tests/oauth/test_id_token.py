@@ -107,7 +107,7 @@ def test_device_sign_in_checks_it_too(authorization_server: AuthorizationServer)
 
 
 @pytest.mark.parametrize("iss", ["https://evil.example", None, 7, "", "https://localhost"])
-def test_issuer(authorization_server: AuthorizationServer, iss: object) -> None:
+def test_openid_core_3_1_3_7_issuer(authorization_server: AuthorizationServer, iss: object) -> None:
     """It has to come from the very issuer of the connection (item 2)."""
     assert "another server" in refused(authorization_server, iss=iss).message
 
@@ -161,13 +161,17 @@ def test_issuer_of_a_tenant_that_the_connection_names(
 
 
 @pytest.mark.parametrize("aud", ["other", None, 7, [], ["other", "another"]])
-def test_audience(authorization_server: AuthorizationServer, aud: object) -> None:
+def test_openid_core_3_1_3_7_audience(
+    authorization_server: AuthorizationServer, aud: object
+) -> None:
     """It has to be for this client (item 3)."""
     assert "another client" in refused(authorization_server, aud=aud).message
 
 
 @pytest.mark.parametrize("azp", [None, "other"])
-def test_several_audiences(authorization_server: AuthorizationServer, azp: object) -> None:
+def test_openid_core_3_1_3_7_several_audiences(
+    authorization_server: AuthorizationServer, azp: object
+) -> None:
     """Among several audiences, the one that it was issued to has to be this client (item 4)."""
     server = authorization_server
     aud = [server.client_id, "other"]
@@ -179,7 +183,9 @@ def test_several_audiences(authorization_server: AuthorizationServer, azp: objec
 
 
 @pytest.mark.parametrize("nonce", ["other", None, "", 7])
-def test_nonce(authorization_server: AuthorizationServer, nonce: object) -> None:
+def test_openid_core_3_1_3_7_nonce(
+    authorization_server: AuthorizationServer, nonce: object
+) -> None:
     """It has to answer this very sign-in (item 11)."""
     assert "nonce" in refused(authorization_server, nonce=nonce).message
 
@@ -202,13 +208,15 @@ def test_times_are_there(
     assert "does not say when" in refused(authorization_server, **wrong).message
 
 
-def test_expired(authorization_server: AuthorizationServer) -> None:
+def test_openid_core_3_1_3_7_expired(authorization_server: AuthorizationServer) -> None:
     """It must not have ended (item 9)."""
     exp = int(time.time()) - 600
     assert "expired" in refused(authorization_server, exp=exp).message
 
 
-def test_issued_in_the_future(authorization_server: AuthorizationServer) -> None:
+def test_openid_core_3_1_3_7_issued_in_the_future(
+    authorization_server: AuthorizationServer,
+) -> None:
     """It must not come out of the future (item 10)."""
     iat = int(time.time()) + 600
     assert "future" in refused(authorization_server, iat=iat).message
@@ -235,7 +243,7 @@ def test_clock_of_this_machine_does_not_matter(
         ({"iat": 301}, "future"),
     ],
 )
-def test_five_minutes_are_tolerated(
+def test_openid_core_3_1_3_7_five_minutes_are_tolerated(
     authorization_server: AuthorizationServer, seconds: dict[str, int], problem: str
 ) -> None:
     """Both ends of its time are taken with five minutes of tolerance, and not a second more."""

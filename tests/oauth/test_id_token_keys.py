@@ -46,7 +46,7 @@ def transport_of(settings: OAuthSettings) -> Transport:
     return Transport(settings.transport)
 
 
-def test_unsigned(authorization_server: AuthorizationServer) -> None:
+def test_openid_core_3_1_3_7_unsigned(authorization_server: AuthorizationServer) -> None:
     """One without a signature is refused, also where no keys are known."""
     server, settings = authorization_server, generic(authorization_server)
     keyless = replace(settings, endpoints=replace(settings.endpoints, jwks_url=None))
@@ -91,12 +91,14 @@ def test_public_key_is_no_secret(authorization_server: AuthorizationServer) -> N
 
 
 @pytest.mark.parametrize("mail_provider", ["generic", "microsoft", "google"])
-def test_signed_by_another(authorization_server: AuthorizationServer, mail_provider: str) -> None:
+def test_openid_core_3_1_3_7_signed_by_another(
+    authorization_server: AuthorizationServer, mail_provider: str
+) -> None:
     """The key has to be the server's own, at whichever mail provider that publishes its keys."""
     assert "wrong signature" in refused(authorization_server, mail_provider, key="other").message
 
 
-def test_without_known_keys_the_connection_has_to_do(
+def test_openid_core_3_1_3_7_without_known_keys_the_connection_has_to_do(
     authorization_server: AuthorizationServer,
 ) -> None:
     """Where no address of keys is known, TLS to the token endpoint stands in (item 6)."""
@@ -118,7 +120,7 @@ def test_keys_are_kept_for_an_hour(authorization_server: AuthorizationServer, ho
 
 
 @pytest.mark.parametrize("keep_old", [True, False])
-def test_new_key_of_the_server(
+def test_openid_core_10_1_1_new_key_of_the_server(
     authorization_server: AuthorizationServer, hours: Hours, keep_old: bool
 ) -> None:
     """A key that was not among those kept is looked for once more, and then kept."""

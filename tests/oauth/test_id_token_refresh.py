@@ -44,7 +44,7 @@ def mint(server: AuthorizationServer, settings: OAuthSettings) -> str:
     return server.mint_refresh_token(LOGIN, scopes=(*settings.scopes, *settings.extra_scopes))
 
 
-def test_refresh_tells_the_same_account_as_the_sign_in(
+def test_openid_core_12_2_refresh_tells_the_same_account(
     authorization_server: AuthorizationServer, settings: OAuthSettings
 ) -> None:
     """The account of a refresh is the one that signed in."""
@@ -75,7 +75,7 @@ def test_wrong_id_token_keeps_the_rotated_refresh_token(
 
 
 @pytest.mark.parametrize(("wrong", "problem"), WRONG, ids=lambda one: str(one)[:20])
-def test_wrong_id_token_without_rotation_is_an_error(
+def test_openid_core_12_2_wrong_id_token_is_an_error(
     authorization_server: AuthorizationServer, wrong: dict[str, object], problem: str
 ) -> None:
     """Where the refresh token stays, there is nothing to save, and the error is raised."""

@@ -54,7 +54,7 @@ def filled_in(
             "client_secret": authorization_server.client_secret,
         },
     )
-    ui.open_section(dialog, "3. Endpoints and limits")
+    ui.open_section(dialog, "4. Endpoints and limits")
     ui.type_in(
         dialog,
         {
