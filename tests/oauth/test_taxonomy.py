@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,6 +55,8 @@ CODES: list[tuple[type[OAuthError], tuple[int, ...], str]] = [
         "",
     ),
 ]
+#: Of a code that was entered, or sent back, too late or twice.
+SIGN_IN_CODES = (54005, 501481, 700005, 70019)
 WORDS: list[tuple[type[OAuthError], str, str]] = [
     (OAuthError, "invalid_request", "malformed"),
     (OAuthError, "unsupported_grant_type", "malformed"),
@@ -119,10 +122,111 @@ def test_error_word_decides(kind: type[OAuthError], word: str, hint: str) -> Non
 
 def test_every_row_of_the_table_is_tested_here() -> None:
     """No row of the table is without an expectation in this module."""
-    codes = {code for _, row, _ in CODES for code in row} | {54005, 501481, 700005, 70019}
+    codes = {code for _, row, _ in CODES for code in row} | set(SIGN_IN_CODES)
     words = {word.lower() for _, word, _ in WORDS} | {"login_required"}
     assert {code for rule in RULES for code in rule.codes} == codes
     assert {word for rule in RULES for word in rule.errors} == words
+
+
+# --- What the rows mean for the other grants ------------------------------------------------------
+
+SIGN_INS: tuple[GrantKind, ...] = ("authorization_code", "device_code")
+OWN: tuple[GrantKind, ...] = ("client_credentials", "service_account")
+ROWS: list[tuple[type[OAuthError], dict[str, Any]]] = [
+    *((kind, {"error_codes": [code]}) for kind, codes, _ in CODES for code in codes),
+    *((AuthorizationFlowError, {"error_codes": [code]}) for code in SIGN_IN_CODES),
+    *((kind, {"error": word}) for kind, word, _ in WORDS),
+    (REAUTHORIZE, {"error": "invalid_grant", "error_subtype": "invalid_rapt"}),
+]
+
+
+def row_id(value: object) -> str:
+    """Name a row by what decides."""
+    return "-".join(map(str, value.values())) if isinstance(value, dict) else ""
+
+
+@pytest.mark.parametrize("grant", SIGN_INS)
+@pytest.mark.parametrize(("kind", "payload"), ROWS, ids=row_id)
+def test_every_row_during_a_sign_in(
+    grant: GrantKind, kind: type[OAuthError], payload: dict[str, Any]
+) -> None:
+    """During a sign-in what would mean a dead refresh token means: start it again."""
+    error = verdict({**payload, "correlation_id": CORRELATION_ID}, grant)
+    assert type(error) is (AuthorizationFlowError if kind is REAUTHORIZE else kind)
+    assert error.retry_helps is (kind is TransientOAuthError)
+    assert "imap-oauth login" not in error.hint
+    assert error.correlation_id == CORRELATION_ID
+    if kind is REAUTHORIZE:
+        assert "tart the sign-in again" in error.hint
+
+
+@pytest.mark.parametrize("grant", OWN)
+@pytest.mark.parametrize(("kind", "payload"), ROWS, ids=row_id)
+def test_every_row_where_nobody_signs_in(
+    grant: GrantKind, kind: type[OAuthError], payload: dict[str, Any]
+) -> None:
+    """With the application's own access nobody is told to sign in, whatever the server says."""
+    error = verdict({**payload, "correlation_id": CORRELATION_ID}, grant)
+    told_to_sign_in = kind in (REAUTHORIZE, AuthorizationFlowError)
+    assert type(error) is (ClientRejectedError if told_to_sign_in else kind)
+    assert error.retry_helps is (kind is TransientOAuthError)
+    assert not re.search("imap-oauth login|sign-in again|uthorize again|consent to all", error.hint)
+    assert error.correlation_id == CORRELATION_ID
+    if told_to_sign_in and grant == "client_credentials":
+        assert "secret or certificate" in error.hint
+        assert "administrator" in error.hint
+    elif told_to_sign_in and payload.get("error") != "access_denied":
+        assert "service account and its key" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("unauthorized_client", "Admin console"),
+        ("access_denied", "Admin console"),
+        ("invalid_grant", "clock"),
+        ("invalid_client", "key still exist"),
+        ("disabled_client", "key still exist"),
+        ("invalid_scope", "scopes"),
+    ],
+)
+def test_words_of_google_to_service_accounts(word: str, hint: str) -> None:
+    """What Google says to service accounts points at delegation, key, account or clock."""
+    error = verdict({"error": word}, "service_account")
+    assert type(error) is ClientRejectedError
+    assert hint in error.hint
+
+
+def test_secret_or_certificate_that_is_wrong() -> None:
+    """A client that proves itself by a certificate is not told of a secret alone."""
+    error = verdict({"error": "invalid_client"}, "client_credentials")
+    assert "secret or certificate" in error.hint
+
+
+@pytest.mark.parametrize("grant", SIGN_INS)
+def test_refusal_of_a_person_is_told_as_such(grant: GrantKind) -> None:
+    """Entra's number of a refusal stands among those of lost consent: the word tells them apart."""
+    error = verdict({"error": "authorization_declined", "error_codes": [65004]}, grant)
+    assert type(error) is AuthorizationFlowError
+    assert "did not consent" in error.hint
+
+
+@pytest.mark.parametrize("grant", ["refresh_token", *SIGN_INS, *OWN])
+def test_unknown_error_for_every_grant(grant: GrantKind) -> None:
+    """What the table does not know is permanent; in a sign-in it ends that."""
+    error = verdict({"error": "never_heard_of"}, grant)
+    assert type(error) is (AuthorizationFlowError if grant in SIGN_INS else OAuthError)
+    assert not error.retry_helps
+
+
+@pytest.mark.parametrize("grant", ["refresh_token", "authorization_code"])
+def test_zoho_says_how_long_to_wait(grant: GrantKind) -> None:
+    """Too many requests at Zoho pass in ten minutes; no other row names a time."""
+    assert verdict({"error": "Access Denied"}, grant).retry_after_seconds == 600.0
+    assert [rule.retry_after_seconds for rule in RULES if rule.retry_after_seconds] == [600.0]
+
+
+# --- Words apart from the rows --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("subtype", ["invalid_rapt", "rapt_required"])
