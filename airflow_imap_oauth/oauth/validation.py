@@ -104,9 +104,12 @@ def _refusal(
         grant=grant,
         reauthorization_hint=settings.profile.dead_refresh_token_hint,
     )
+    region = ""
+    if grant == "authorization_code" and settings.profile.regions:
+        region = "Check that region of the connection is the data centre of the account."
     # Only what is signed here depends on the clock, but then nothing else explains the refusal.
     advice = skew_advice(answer.headers, utc_now())
-    error.hint = " ".join(filter(None, (error.hint, advice)))
+    error.hint = " ".join(filter(None, (error.hint, region, advice)))
     return error
 
 

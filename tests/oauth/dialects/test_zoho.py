@@ -163,3 +163,4 @@ def test_account_in_another_data_centre(authorization_server: AuthorizationServe
     error = sign_in_refused(authorization_server, settings)
     assert type(error) is AuthorizationFlowError
     assert error.error == "invalid_code"
+    assert "region" in error.hint
