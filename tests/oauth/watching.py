@@ -32,6 +32,10 @@ FAULTS = [
     {"kind": "slow", "seconds": 1.0},
 ]
 
+_SECRET_PARAMETERS = frozenset(
+    {"assertion", "client_assertion", "client_secret", "code", "code_verifier"}
+    | {"device_code", "refresh_token", "token"}
+)
 _TALKATIVE = ("httpx", "httpcore", "msal", "google", "google.auth", "airflow_imap_oauth")
 
 
@@ -92,8 +96,26 @@ class Watch:
     def found(self) -> list[str]:
         """Return the secrets that were let out, in any of their encodings."""
         text = "\n".join([*self._shown, *self._logged()])
-        secrets = self._secrets | self._server.secrets_issued()
+        secrets = self._secrets | self._server.secrets_issued() | self._sent()
         return [secret for secret in secrets for form in _forms(secret) if form in text]
+
+    def _sent(self) -> set[str]:
+        # What a fault kept the server from processing is not among what it issued or took.
+        requests = [
+            request
+            for endpoint in ("token", "device", "revocation")
+            for request in self._server.recorded(endpoint)
+        ]
+        return {
+            value
+            for request in requests
+            for name, value in request.parameters.items()
+            if name in _SECRET_PARAMETERS
+        } | {
+            request.headers["authorization"].split()[-1]
+            for request in requests
+            if "authorization" in request.headers
+        }
 
     def _logged(self) -> list[str]:
         # The authorization server is a part of this process, and of no user's.
