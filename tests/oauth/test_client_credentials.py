@@ -140,7 +140,9 @@ def test_client_without_any_proof(
 
 def test_grant_that_is_not_allowed(app: Client) -> None:
     """A registration without this grant says so."""
-    app.server.add_client("person", client_secret="s", grant_types=["authorization_code"])
+    app.server.add_client(
+        "person", client_secret="secret-of-the-person", grant_types=["authorization_code"]
+    )
     error = failure(replace(app.settings, client_id="person", client_secret="s"))
     assert type(error) is ClientRejectedError
 

@@ -147,7 +147,7 @@ def test_client_without_the_method(signer: Signer, key: ClientKey) -> None:
     for methods in (["client_secret_post"], ["none"]):
         signer.server.add_client(
             signer.client_id,
-            client_secret="secret",
+            client_secret="secret-beside-a-key",
             assertion_key=key.public_key,
             auth_methods=methods,
         )
