@@ -183,8 +183,12 @@ def _authorization_url(settings: OAuthSettings, once: Mapping[str, str], code_ve
         allow_loopback_http=settings.transport.allow_loopback_http,
     )
     digest = hashlib.sha256(code_verifier.encode("ascii")).digest()
+    # OpenID Connect Core section 11: else the server is to ignore that scope. What a known mail
+    # provider wants to see instead is in its profile.
+    unknown = settings.profile.authorize_url is None
     parameters = {
         "login_hint": settings.login,
+        "prompt": "consent" if unknown and "offline_access" in _scopes(settings) else "",
         **settings.profile.authorize_params,
         **settings.authorize_params,
         "response_type": "code",
