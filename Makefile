@@ -54,6 +54,16 @@ test-system: venv  ## Whole Airflow, real workers, the real connection form in a
 test-lowest:  ## The quick tests on the lowest versions that the package declares.
 	$(MAKE) test-quick VENV=.venv-lowest REQUIREMENTS=requirements/lowest.txt
 
+SECOND_SERVER := tests/servers/oidc_provider
+
+.PHONY: matrix
+matrix: venv $(SECOND_SERVER)/node_modules/.ready  ## Every grant against a second, certified authorization server (needs Node.js 18 or later).
+	$(BIN)/python -m pytest -m matrix tests/matrix $(PYTEST_ARGS)
+
+$(SECOND_SERVER)/node_modules/.ready: $(SECOND_SERVER)/package-lock.json
+	npm ci --prefix $(SECOND_SERVER) --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 .PHONY: demo
 demo: venv  ## Start servers on loopback, run the example DAG twice, show what landed.
 	$(BIN)/python -m demo
@@ -72,7 +82,7 @@ bench: venv  ## Measure against the peers and write benchmarks/results.json.
 
 .PHONY: clean
 clean:  ## Remove environments, caches and the demo's output.
-	rm -rf .venv .venv-lowest .cache .demo demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-lowest .cache .demo demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache $(SECOND_SERVER)/node_modules
 
 # The compiled files name versions and hashes, never the host they came from.
 COMPILE := uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
