@@ -60,7 +60,7 @@ class OidcProvider:
         """Start it, and wait until it serves."""
         node = shutil.which("node")
         if node is None or not (_FOLDER / "node_modules").is_dir():
-            raise RuntimeError("make matrix installs what oidc-provider needs; Node.js it does not")
+            raise RuntimeError("oidc-provider needs Node.js, and what make matrix installs")
         cert_file, key_file = self._ca.issue("127.0.0.1")
         settings = {
             "cert_file": str(cert_file),
