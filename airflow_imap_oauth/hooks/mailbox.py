@@ -76,7 +76,7 @@ def open_mailbox(connection: ConnectionLike, options: PackageOptions | None = No
         options = options or read_options()
         parsed = parse(connection, allow_loopback_http=options.allow_loopback_http)
         sealer = configured_sealer(options)
-        bound = binding(parsed.oauth, parsed.imap.host)
+        bound = binding(parsed.oauth, parsed.imap.host, mailbox=parsed.imap.user)
         oauth = with_open_secrets(parsed.oauth, bound, sealer)
     except ImapOAuthError as error:
         raise error.located(conn_id=connection.conn_id, step="settings") from None

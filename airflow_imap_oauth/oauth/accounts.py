@@ -22,6 +22,24 @@ class Account:
     shown: str | None = None
 
 
+def bound_after(bound: Mapping[str, str] | None, found: Account | None) -> Mapping[str, str] | None:
+    """
+    Return the claims to keep of an account that is not another one.
+
+    :param bound: The claims kept so far, or None.
+    :param found: What the newest answer tells; None where it is silent.
+    :return: The bound ones, unless there were none, or they were told to an earlier client.
+    """
+    if bound is None or found is None:
+        return bound if found is None else found.claims
+    of_earlier_client = (
+        "sub" in bound
+        and "sub" in found.claims
+        and bound.get("client_id") != found.claims["client_id"]
+    )
+    return found.claims if of_earlier_client else bound
+
+
 def is_another(bound: Mapping[str, str] | None, found: Account | None) -> bool:
     """
     Tell whether an account is surely not the one that is bound.

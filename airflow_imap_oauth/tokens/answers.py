@@ -86,6 +86,6 @@ def _renewed(
         expires_at=asked_at + timedelta(seconds=response.expires_in_seconds),
         refresh_token=refresh_token,
         scopes=response.scopes,
-        account=None if response.account is None else response.account.claims,
+        account=response.account,
         at=asked_at,
     )

@@ -16,15 +16,20 @@ from airflow_imap_oauth.oauth.settings import OAuthSettings
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-def binding(settings: OAuthSettings, imap_host: str) -> dict[str, str]:
+def binding(
+    settings: OAuthSettings, imap_host: str, *, mailbox: str | None = None
+) -> dict[str, str]:
     """
     Return what the secrets of a connection are bound to, in canonical form.
 
     These are the client id, the IMAP host, the issuer, and each configured URL that a secret is
     sent to. Where discovery finds the URLs, the issuer stands for them, so that a server may move
-    its endpoints; the authorization endpoint receives no secret.
+    its endpoints; the authorization endpoint receives no secret. The CA file belongs to them: it
+    decides which server is believed to be one of these. So do grant and mailbox where nobody
+    signs in, because such a client may open every mailbox of an organization.
 
     :param settings: As configured: *before* discovery completed the endpoints.
+    :param mailbox: The user of the IMAP session; None: the login.
     :return: Names and values; what is not configured is absent, so that a name added later
         changes nothing for connections without it.
     """
@@ -38,6 +43,14 @@ def binding(settings: OAuthSettings, imap_host: str) -> dict[str, str]:
         else settings.endpoints.device_url,
     }
     canonical = {name: _canonical_url(url) for name, url in urls.items() if url}
+    if settings.transport.ca_file:
+        # Its path, not its content: whoever may write that file may do anything on that host,
+        # while the certificates of a well-kept one change all the time.
+        canonical["ca_file"] = settings.transport.ca_file
+    if settings.grant != "user_consent":
+        canonical["grant"] = settings.grant
+        canonical["login"] = settings.login
+        canonical["mailbox"] = mailbox or settings.login
     return {
         "client_id": settings.client_id,
         "imap_host": imap_host.strip().lower(),

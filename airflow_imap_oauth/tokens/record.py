@@ -17,6 +17,8 @@ SCHEMA = 1
 RecordStatus = Literal["active", "needs_authorization"]
 
 _INSTANTS = ("access_token_expires_at", "status_since_at", "last_refresh_at")
+# What reading a text may raise that somebody else has written.
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 _TEXTS = (
     "access_token",
     "previous_refresh_token",
@@ -109,7 +111,7 @@ class TokenRecord:
         try:
             data = json.loads(text)
             schema = data["schema"]
-        except (ValueError, TypeError, KeyError):
+        except _MALFORMED:
             raise _malformed("it is no JSON object with a schema") from None
         if schema != SCHEMA:
             raise ConfigurationError(
@@ -119,7 +121,7 @@ class TokenRecord:
             )
         try:
             return _read(data)
-        except (ValueError, TypeError, KeyError) as error:
+        except _MALFORMED as error:
             # The type alone: the text of some of these quotes the value.
             raise _malformed(type(error).__name__) from None
 

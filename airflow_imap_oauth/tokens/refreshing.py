@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import copy_context
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from airflow_imap_oauth.oauth.responses import TokenResponse
@@ -84,41 +82,3 @@ class ServerRevocation:
                 self._settings, transport, "token_url", wanted=("revoke_url",)
             )
             revocation.revoke(settings, refresh_token, transport)
-
-
-def spend(refresh: Refresh, refresh_token: str) -> tuple[TokenResponse, BaseException | None]:
-    """
-    Spend a refresh token, and see the answer through whatever signals come meanwhile.
-
-    A task's timeout raises amid whatever the main thread does. An answer that is lost then holds
-    the only refresh token that still works, so the request runs in a thread that no signal
-    reaches; its own deadline bounds the wait.
-
-    :return: The answer, and what a signal handler raised meanwhile: to be raised once the answer
-        is safe.
-    """
-    answers: list[TokenResponse] = []
-    failures: list[BaseException] = []
-    # Not Thread.join: interrupted once, it takes a living thread for one that has ended.
-    done = Event()
-
-    def run() -> None:
-        try:
-            answers.append(refresh(refresh_token))
-        except BaseException as error:  # noqa: BLE001  # raised again by whoever waits
-            failures.append(error)
-        finally:
-            done.set()
-
-    # Of the caller's context: what reads it (masking, tracing) finds what it would find there.
-    thread = Thread(target=copy_context().run, args=(run,), name="token-renewal", daemon=True)
-    interruption: BaseException | None = None
-    thread.start()
-    while not done.is_set():
-        try:
-            done.wait()
-        except BaseException as error:  # noqa: BLE001, PERF203  # kept for the caller
-            interruption = interruption or error
-    if failures:
-        raise interruption or failures[0]
-    return answers[0], interruption

@@ -13,6 +13,7 @@ from airflow_imap_oauth.exceptions import (
     ReauthorizationRequiredError,
 )
 from airflow_imap_oauth.oauth.expiry import expiry_warning
+from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.scopes import surplus_warning
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens import transitions
@@ -20,9 +21,10 @@ from airflow_imap_oauth.tokens.answers import checked_account, record_of_renewal
 from airflow_imap_oauth.tokens.freshness import due, lives
 from airflow_imap_oauth.tokens.record import TokenRecord
 from airflow_imap_oauth.tokens.record_keeper import RecordKeeper
-from airflow_imap_oauth.tokens.refreshing import Refresh, spend
+from airflow_imap_oauth.tokens.refreshing import Refresh
 from airflow_imap_oauth.tokens.ruling import Ruling
 from airflow_imap_oauth.tokens.seeds import Tokens, TokenSealer, same_token
+from airflow_imap_oauth.tokens.shield import shielded
 
 logger = logging.getLogger(__name__)
 
@@ -96,24 +98,20 @@ class Renewal:
         for warning in self._ruling.warnings(current):
             self._warn(warning)
         self._warn(expiry_warning(self._settings, asked_at.date()))
-        try:
-            response, interruption = spend(self._refresh, current.refresh_token)
-        except ReauthorizationRequiredError as error:
-            return self._refused(current, error, may_adopt=may_adopt)
-        except ImapOAuthError as error:
-            self._note(current, transitions.failed(current.record, error, at=self._now()))
-            raise
-        response = checked_account(response, current.record, self._conn_id)
-        if response.scopes is not None and {*response.scopes} != {*current.record.scopes}:
-            self._warn(surplus_warning(self._settings, response.scopes))
-        record = record_of_renewal(current, response, self._sealer, asked_at=asked_at)
-        rotated = record.refresh_token != current.record.refresh_token
-        # Not handed out, nor refused, before its refresh token is safe.
-        self._keeper.save_rotated(record)
+        outcome, interruption = shielded(lambda: self._answer(current, asked_at))
         if interruption is not None:
             raise interruption
+        if isinstance(outcome, ReauthorizationRequiredError):
+            return self._refused(current, outcome, may_adopt=may_adopt)
+        if isinstance(outcome, ImapOAuthError):
+            self._note(current, transitions.failed(current.record, outcome, at=self._now()))
+            raise outcome
+        response, record = outcome
+        if response.scopes is not None and {*response.scopes} != {*current.record.scopes}:
+            self._warn(surplus_warning(self._settings, response.scopes))
         if response.fault is not None:
             raise response.fault
+        rotated = record.refresh_token != current.record.refresh_token
         logger.info(
             "Connection '%s': renewed the access token, good until %s (generation %d, refresh "
             "token %s).",
@@ -123,6 +121,28 @@ class Renewal:
             "rotated" if rotated else "unchanged",
         )
         return response.access_token
+
+    def _answer(
+        self, current: Tokens, asked_at: datetime
+    ) -> tuple[TokenResponse, TokenRecord] | ImapOAuthError:
+        """
+        Ask, and save what comes: it is neither handed out nor refused before that.
+
+        :return: The answer and what was saved of it, or why there is none.
+        """
+        try:
+            response = self._refresh(current.refresh_token)
+        except ImapOAuthError as error:
+            return error
+        response = checked_account(response, current.record, self._conn_id)
+        record = record_of_renewal(current, response, self._sealer, asked_at=asked_at)
+        if record.refresh_token != current.record.refresh_token:
+            self._keeper.save_rotated(record)
+        elif response.fault is None:
+            self._save(record)
+        else:
+            self._note(current, record)
+        return response, record
 
     def _refused(
         self, spent: Tokens, error: ReauthorizationRequiredError, *, may_adopt: bool
@@ -142,8 +162,11 @@ class Renewal:
 
     def _note(self, tokens: Tokens, record: TokenRecord) -> None:
         """Save news of a failure; that this fails must not hide the failure itself."""
-        if tokens.replaces_unreadable:
-            return
+        if not tokens.replaces_unreadable:
+            self._save(record)
+
+    def _save(self, record: TokenRecord) -> None:
+        """Save what costs a request at most if it is lost."""
         try:
             self._keeper.save(record)
         except ImapOAuthError as error:

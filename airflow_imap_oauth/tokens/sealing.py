@@ -145,8 +145,9 @@ class Sealer:
                 continue
             return plain.decode()
         raise SealingError(
-            "The sealed secret no longer opens, because an endpoint, the host or the client id "
-            "was changed since, or because it was altered.",
+            "The sealed secret no longer opens, because an endpoint, the host, the client id or "
+            "the CA file (without a sign-in also grant, login or mailbox) was changed since, or "
+            "because it was altered.",
             hint=_AGAIN_HINT,
             step="unsealing",
         )

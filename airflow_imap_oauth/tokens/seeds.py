@@ -272,6 +272,8 @@ def _from_seed(
         before=before,
         at=at,
         grant=seed.grant,
+        # Pasting a token is no leave to change the account; only signing in can give that.
+        account=before.account if before and seed.grant == "user_consent" else None,
     )
     return Tokens(
         record=record,

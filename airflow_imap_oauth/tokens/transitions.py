@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from airflow_imap_oauth import exceptions
 from airflow_imap_oauth.exceptions import ImapOAuthError, TransientOAuthError
+from airflow_imap_oauth.oauth.accounts import Account, bound_after
 from airflow_imap_oauth.tokens.record import LastError, TokenRecord
 
 _MAX_TEXT_LENGTH = 200
@@ -22,12 +23,14 @@ def begun(
     before: TokenRecord | None,
     at: datetime,
     grant: str = "user_consent",
+    account: Mapping[str, str] | None = None,
 ) -> TokenRecord:
     """
     Begin a record with a seed.
 
     :param refresh_token: The seed, sealed for the record.
     :param before: The record it takes the place of: its seed is superseded.
+    :param account: Whose tokens they must be; None: whoever comes first.
     """
     superseded: tuple[str, ...] = ()
     if before is not None:
@@ -38,6 +41,7 @@ def begun(
         generation=1 if before is None else before.generation + 1,
         grant=grant,
         refresh_token=refresh_token,
+        account=account,
         seed_fingerprint=seed_fingerprint,
         superseded_seed_fingerprints=superseded,
         status_since_at=at,
@@ -51,7 +55,7 @@ def renewed(
     expires_at: datetime,
     refresh_token: str | None,
     scopes: tuple[str, ...] | None,
-    account: Mapping[str, str] | None,
+    account: Account | None,
     at: datetime,
 ) -> TokenRecord:
     """
@@ -73,7 +77,7 @@ def renewed(
         if refresh_token
         else record.previous_refresh_token,
         scopes=record.scopes if scopes is None else scopes,
-        account=record.account if account is None else account,
+        account=bound_after(record.account, account),
         status="active",
         status_reason=None,
         status_since_at=record.status_since_at if record.status == "active" else at,

@@ -138,6 +138,26 @@ def test_other_issuer_or_client_cannot_be_compared(strict: Mailbox) -> None:
     assert strict.rig.store.record.account == record.account
 
 
+def test_pasted_token_of_another_account_is_refused(mailbox: Mailbox) -> None:
+    """A refresh token put into the connection by hand does not change whose mail is read."""
+    mailbox.token()
+    mailbox.seed = mailbox.server.mint_refresh_token(
+        LOGIN, scopes=(*mailbox.rig.settings.scopes, *mailbox.rig.settings.extra_scopes)
+    )
+    mailbox.server.next_id_token(**OTHERS[mailbox.name])
+    with pytest.raises(ReauthorizationRequiredError, match="another account"):
+        mailbox.token()
+
+
+def test_account_told_by_other_claims_leaves_the_binding(strict: Mailbox) -> None:
+    """An answer that tells the account in claims which cannot be compared does not bind anew."""
+    strict.token()
+    bound = strict.rig.store.record.account
+    strict.server.next_id_token(tid="a-tenant", oid="another")
+    strict.next_token()
+    assert strict.rig.store.record.account == bound
+
+
 def test_answer_that_tells_nobody_leaves_the_binding(strict: Mailbox) -> None:
     """An answer without id_token is accepted, and the account stays bound."""
     strict.token()

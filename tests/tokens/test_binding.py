@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from airflow_imap_oauth.oauth.settings import Endpoints
+from airflow_imap_oauth.oauth.settings import Endpoints, TransportSettings
 from airflow_imap_oauth.tokens.binding import binding
 from tests.tokens.support import settings
 
@@ -30,6 +32,34 @@ def test_every_place_that_receives_a_secret_is_bound() -> None:
         "token_url": "https://login.example.com/token",
         "revoke_url": "https://login.example.com/revoke",
     }
+
+
+def test_the_ca_file_is_bound() -> None:
+    """Whoever names other authorities, which may vouch for another server, opens nothing."""
+    one, other = (
+        binding(settings(transport=TransportSettings(ca_file=path)), "imap.example.com")
+        for path in ("/etc/ssl/ours.pem", "/tmp/mine.pem")
+    )
+    assert len({*map(str, (one, other, _bound()))}) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"grant": "service_account"},
+        {"login": "chief@example.com"},
+        {"mailbox": "chief@example.com"},
+    ],
+)
+def test_without_a_sign_in_grant_and_mailbox_are_bound(change: dict[str, Any]) -> None:
+    """A credential that opens every mailbox of an organization opens only the one it is for."""
+
+    def bound(mailbox: str | None = None, **values: Any) -> dict[str, str]:
+        used = settings(**{"grant": "client_credentials", **values})
+        return binding(used, "imap.example.com", mailbox=mailbox)
+
+    assert bound(**change) != bound()
+    assert bound() != _bound()
 
 
 def test_with_discovery_the_issuer_stands_for_the_endpoints() -> None:

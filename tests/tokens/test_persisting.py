@@ -35,6 +35,14 @@ def test_a_store_that_fails_after_a_rotation(rig: Rig) -> None:
     assert "access-" not in str(caught.value)
 
 
+def test_a_store_that_fails_without_a_rotation(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing can be lost, the access token serves although the store does not work."""
+    rig.grant.rotates = False
+    rig.store.fail_save = broken_store_error()
+    assert rig.manager().get_access_token()
+    assert "The store is full" in caplog.text
+
+
 def test_saving_is_retried(rig: Rig) -> None:
     """A store that stumbles once costs nothing."""
     _expired(rig)

@@ -77,7 +77,19 @@ def test_an_unknown_schema_is_refused(schema: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "null", "[]", "1", "{}", '"x"', '{"schema": 1}', FULL.to_json()[:-5]]
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "1",
+        "{}",
+        '"x"',
+        '{"schema": 1}',
+        FULL.to_json()[:-5],
+        "[" * 100_000,
+        '{"schema": 1, "x": ' + "9" * 5_000 + "}",
+    ],
 )
 def test_what_is_no_record_is_refused(text: str) -> None:
     """A broken record is a clear error that says what to do."""
@@ -95,6 +107,9 @@ def test_what_is_no_record_is_refused(text: str) -> None:
         ("refresh_token", 5),
         ("access_token", ["canary"]),
         ("access_token_expires_at", "tomorrow"),
+        ("access_token_expires_at", "0001-01-01T00:00:00+23:59"),
+        ("last_error", "text"),
+        ("last_error", ["text"]),
         ("access_token_expires_at", "2026-03-01T12:00:00"),
         ("scopes", "imap"),
         ("scopes", [1]),

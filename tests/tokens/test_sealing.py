@@ -77,7 +77,9 @@ def test_what_counts_as_sealed() -> None:
 )
 def test_a_changed_binding_does_not_open(changed: dict[str, str]) -> None:
     """Pointed at another server or client, the secret stays closed and the message says why."""
-    with pytest.raises(SealingError, match=r"endpoint, the host or the client id was changed") as e:
+    with pytest.raises(
+        SealingError, match=r"endpoint, the host, the client id or the CA file"
+    ) as e:
         SEALER.open(_seal(), purpose="a", binding={**BINDING, **changed})
     assert "authorize again" in str(e.value)
     assert not e.value.retry_helps
