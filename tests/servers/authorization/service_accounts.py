@@ -63,7 +63,7 @@ class ServiceAccountGrant(BaseGrant, TokenEndpointMixin):
             raise DetailedError("unauthorized_client", _UNAUTHORIZED, status_code=401)
         self.server.validate_requested_scope(" ".join(scopes))
         self.request.user = subject
-        self.request.scope = " ".join(scopes)
+        self._granted = " ".join(scopes)
         self.request.client = Client(
             client_id=account.client_email,
             auth_methods=frozenset(),
@@ -75,7 +75,7 @@ class ServiceAccountGrant(BaseGrant, TokenEndpointMixin):
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """Issue an access token and nothing else."""
         token: dict[str, Any] = self.generate_token(
-            user=self.request.user, scope=self.request.scope, include_refresh_token=False
+            user=self.request.user, scope=self._granted, include_refresh_token=False
         )
         self.save_token(token)
         return 200, token, self.TOKEN_RESPONSE_HEADER
