@@ -40,8 +40,10 @@ def _options() -> dict[str, Any]:
             "string",
             "variable",
             "Where renewed tokens are kept, sealed: ``variable`` (Airflow Variables; works with "
-            "every executor), ``file`` (a folder of one host), or the name of a store that another "
-            "package adds by the entry point group ``airflow_imap_oauth.token_stores``.",
+            "every executor), ``sql`` (a database of its own; the safest where several hosts renew "
+            "and the mail provider punishes a refresh token that is spent twice), ``file`` (a "
+            "folder of one host), or the name of a store that another package adds by the entry "
+            "point group ``airflow_imap_oauth.token_stores``.",
             example="file",
         ),
         "token_keys": _option(
@@ -50,6 +52,15 @@ def _options() -> dict[str, Any]:
             "Keys that seal tokens and client secrets: comma-separated, each 32 random bytes as "
             "URL-safe base64. The first one seals, all of them open. Empty: keys derived from "
             "Airflow's Fernet keys. Every host needs the same.",
+            sensitive=True,
+        ),
+        "sql_alchemy_conn": _option(
+            "string",
+            "",
+            "Database of the token store ``sql``, as a URL of SQLAlchemy: PostgreSQL, or SQLite "
+            "for a single host. Not Airflow's own, which workers cannot reach. Two tables are made "
+            "in it on first use.",
+            example="postgresql+psycopg2://airflow_imap_oauth@db.example.com/tokens",
             sensitive=True,
         ),
         "file_folder": _option(
@@ -76,6 +87,13 @@ def _options() -> dict[str, Any]:
             "integer",
             "300",
             "How long before its end an access token is renewed.",
+        ),
+        "lease_delay_seconds": _option(
+            "integer",
+            "3",
+            "With the token store ``variable``: how long a host's claim to renew must stand before "
+            "it counts. Writing a Variable must take less than half of it; the same on all hosts. "
+            "0: every component runs on one host, whose processes take turns by ``lock_folder``.",
         ),
         "allow_loopback_http": _option(
             "boolean",

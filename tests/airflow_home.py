@@ -34,6 +34,8 @@ def _made() -> Path:
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
             "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
             "AIRFLOW__IMAP_OAUTH__LOCK_FOLDER": str(home / "locks"),
+            # One host: whose processes take turns by the lock folder.
+            "AIRFLOW__IMAP_OAUTH__LEASE_DELAY_SECONDS": "0",
         }
     )
     return home

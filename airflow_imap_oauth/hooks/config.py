@@ -36,6 +36,8 @@ class PackageOptions:
     file_folder_shared: bool
     lock_folder: Path
     renew_before_seconds: int
+    lease_delay_seconds: int
+    sql_alchemy_conn: str = field(repr=False)
     allow_loopback_http: bool
 
 
@@ -54,6 +56,8 @@ def read_options() -> PackageOptions:
         file_folder_shared=_boolean("file_folder_shared"),
         lock_folder=_folder("lock_folder", default_lock_folder()),
         renew_before_seconds=_seconds("renew_before_seconds"),
+        lease_delay_seconds=_seconds("lease_delay_seconds"),
+        sql_alchemy_conn=_text("sql_alchemy_conn"),
         allow_loopback_http=_boolean("allow_loopback_http"),
     )
 

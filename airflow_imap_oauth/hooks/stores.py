@@ -10,6 +10,7 @@ from airflow.configuration import conf
 
 from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.hooks.config import PackageOptions
+from airflow_imap_oauth.hooks.masking import mask
 from airflow_imap_oauth.hooks.variable_store import VariableTokenStore
 from airflow_imap_oauth.tokens.file_store import FileTokenStore
 from airflow_imap_oauth.tokens.store import TokenStore
@@ -28,12 +29,28 @@ def token_store(options: PackageOptions) -> TokenStore:
     """
     name = options.token_store
     if name == "variable":
-        return VariableTokenStore()
+        return VariableTokenStore(options.lease_delay_seconds)
+    if name == "sql":
+        return _sql_store(options)
     if name == "file":
         if not options.file_folder_shared:
             _refuse_other_hosts()
         return FileTokenStore(options.file_folder)
     return load_store(name)
+
+
+def _sql_store(options: PackageOptions) -> TokenStore:
+    if not options.sql_alchemy_conn:
+        raise ConfigurationError(
+            "The token store 'sql' has no database.",
+            hint="Set [imap_oauth] sql_alchemy_conn to the URL of a PostgreSQL or SQLite database "
+            "that every component of Airflow can reach.",
+            step="token store",
+        )
+    mask(options.sql_alchemy_conn)
+    from airflow_imap_oauth.tokens.sql_store import SqlTokenStore  # noqa: PLC0415  # SQLAlchemy
+
+    return SqlTokenStore(options.sql_alchemy_conn)
 
 
 def _refuse_other_hosts() -> None:

@@ -22,8 +22,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_imap_oauth.exceptions import TokenStoreError
+from airflow_imap_oauth.tokens.leases import HostMemory, Lease, LeaseTerms, NoLease, TimedLease
 
 KEY_PREFIX = "imap_oauth_token__"
+LEASE_KEY_PREFIX = "imap_oauth_token_lease__"
 
 _MAX_KEY_LENGTH = 250  # of the column variable.key
 _MAX_READABLE_LENGTH = 100
@@ -33,22 +35,30 @@ _PLAIN = re.compile(r"[a-z0-9_.-]+")
 _NOT_PLAIN = re.compile(r"[^a-z0-9_.-]")
 
 
-def variable_key(conn_id: str) -> str:
+def variable_key(conn_id: str, prefix: str = KEY_PREFIX) -> str:
     """
     Return the key of a connection's Variable: distinct for distinct connections.
 
     An id that does not fit as it is becomes a readable beginning, ``~`` (which no connection id
     can hold) and a digest.
     """
-    if _PLAIN.fullmatch(conn_id) and len(KEY_PREFIX) + len(conn_id) <= _MAX_KEY_LENGTH:
-        return KEY_PREFIX + conn_id
+    if _PLAIN.fullmatch(conn_id) and len(prefix) + len(conn_id) <= _MAX_KEY_LENGTH:
+        return prefix + conn_id
     readable = _NOT_PLAIN.sub("_", conn_id.lower())[:_MAX_READABLE_LENGTH]
     digest = hashlib.sha256(conn_id.encode()).hexdigest()[:32]
-    return f"{KEY_PREFIX}{readable}~{digest}"
+    return f"{prefix}{readable}~{digest}"
 
 
 class VariableTokenStore:
-    """Keeps token records in Airflow Variables; see the module's description."""
+    """
+    Keeps token records in Airflow Variables; see the module's description.
+
+    :param lease_delay_seconds: How long a host's claim to renew must stand before it counts; the
+        same on all hosts. Writing a Variable must take less than half of it. 0: there is one host.
+    """
+
+    def __init__(self, lease_delay_seconds: float) -> None:
+        self._lease_delay_seconds = lease_delay_seconds
 
     @property
     def name(self) -> str:
@@ -72,10 +82,8 @@ class VariableTokenStore:
 
         :raises TokenStoreError: If it cannot be written; a retry helps.
         """
-        key = variable_key(conn_id)
         description = f"Sealed tokens of connection {conn_id}; renewed by airflow-imap-oauth."
-        with _guarded(key, "written", conn_id):
-            _variable_class().set(key, text, description=description)
+        _write(variable_key(conn_id), text, description, conn_id)
 
     def delete(self, conn_id: str) -> None:
         """
@@ -83,9 +91,29 @@ class VariableTokenStore:
 
         :raises TokenStoreError: If the store does not answer; a retry helps.
         """
-        key = variable_key(conn_id)
-        with _guarded(key, "deleted", conn_id):
-            _variable_class().delete(key)
+        for key in (variable_key(conn_id), variable_key(conn_id, LEASE_KEY_PREFIX)):
+            with _guarded(key, "deleted", conn_id):
+                _variable_class().delete(key)
+
+    def lease(self, terms: LeaseTerms, host: HostMemory) -> Lease:
+        """Return the lease of a connection: a Variable in which hosts write their claims."""
+        if not self._lease_delay_seconds:
+            return NoLease()
+        register = _VariableRegister(terms.conn_id)
+        return TimedLease(register, terms, host=host, delay_seconds=self._lease_delay_seconds)
+
+
+class _VariableRegister:
+    def __init__(self, conn_id: str) -> None:
+        self._key = variable_key(conn_id, LEASE_KEY_PREFIX)
+        self._conn_id = conn_id
+
+    def read(self) -> str | None:
+        return read_variable(self._key)
+
+    def write(self, text: str) -> None:
+        description = f"Which host renews the tokens of connection {self._conn_id}, and which did."
+        _write(self._key, text, description, self._conn_id)
 
 
 def read_variable(key: str) -> str | None:
@@ -98,6 +126,11 @@ def read_variable(key: str) -> str | None:
     """
     with _guarded(key, "read"):
         return _read_by_supervisor(key) if _in_task_context() else _read_from_database(key)
+
+
+def _write(key: str, text: str, description: str, conn_id: str) -> None:
+    with _guarded(key, "written", conn_id):
+        _variable_class().set(key, text, description=description)
 
 
 @contextmanager

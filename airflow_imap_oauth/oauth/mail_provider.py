@@ -56,6 +56,8 @@ class MailProviderProfile:
     :param sasl_mechanism: The mechanism to use, or None for the best that the server offers.
     :param rotates_refresh_token: True where a refresh may return a new refresh token and kill
         the old one; then a refresh token must never be spent without saving the answer.
+    :param previous_refresh_token_serves: True where a refresh token goes on working after it was
+        replaced, so that a lost answer loses nothing.
     :param loopback_redirect_host: Host of the loopback redirect URI (RFC 8252 section 7.3;
         ``localhost`` only where the mail provider demands it).
     :param device_grant_type: What its token endpoint calls the device grant (RFC 8628 section 3.4).
@@ -92,6 +94,7 @@ class MailProviderProfile:
     sasl_mechanism: SaslMechanism | None = None
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     rotates_refresh_token: bool = True
+    previous_refresh_token_serves: bool = False
     loopback_redirect_host: str = "127.0.0.1"
     device_grant_type: str = DEVICE_GRANT_TYPE
     device_code_parameter: str = "device_code"

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from airflow_imap_oauth.exceptions import ConfigurationError, TokenStoreError
+from airflow_imap_oauth.tokens.file_lease import FileLease
+from airflow_imap_oauth.tokens.leases import HostMemory, LeaseTerms
 from airflow_imap_oauth.tokens.names import file_stem
 from airflow_imap_oauth.tokens.private_folder import private_folder
 
@@ -99,6 +101,11 @@ class FileTokenStore:
             with suppress(FileNotFoundError):
                 os.unlink(_file_name(conn_id), dir_fd=folder)
                 os.fsync(folder)
+
+    def lease(self, terms: LeaseTerms, host: HostMemory) -> FileLease:
+        """Return the lease of a connection: the lock of a file, for hosts that share the folder."""
+        del host  # the operating system knows whether a holder lives
+        return FileLease(self._folder, terms.conn_id)
 
     @contextmanager
     def _guarded(self, conn_id: str, verb: str) -> Iterator[None]:

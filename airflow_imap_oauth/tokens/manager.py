@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,25 +28,32 @@ from airflow_imap_oauth.exceptions import (
 )
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings, TransportSettings
-from airflow_imap_oauth.tokens import transitions
 from airflow_imap_oauth.tokens.answers import (
     record_of_authorization,
 )
-from airflow_imap_oauth.tokens.freshness import lives
+from airflow_imap_oauth.tokens.file_store import FileTokenStore
+from airflow_imap_oauth.tokens.leases import (
+    BEGIN_WITHIN_SECONDS,
+    HostMemory,
+    Lease,
+    LeaseTerms,
+    NoLease,
+    held,
+)
 from airflow_imap_oauth.tokens.locks import RenewalLock
 from airflow_imap_oauth.tokens.record_keeper import RecordKeeper
 from airflow_imap_oauth.tokens.refreshing import Refresh, ServerRefresh
-from airflow_imap_oauth.tokens.renewal import Renewal
+from airflow_imap_oauth.tokens.rejections import Rejections
+from airflow_imap_oauth.tokens.renewal import Renewal, RenewalTimes
 from airflow_imap_oauth.tokens.ruling import Ruling
 from airflow_imap_oauth.tokens.sealing import Sealer
 from airflow_imap_oauth.tokens.seeds import (
     Seed,
     Tokens,
     TokenSealer,
-    same_token,
 )
 from airflow_imap_oauth.tokens.state import TokenState, state_of, state_of_failure
-from airflow_imap_oauth.tokens.store import TokenStore
+from airflow_imap_oauth.tokens.store import LeasingStore, TokenStore
 
 if TYPE_CHECKING:
     from airflow_imap_oauth.oauth.http import Transport
@@ -55,8 +62,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_RENEW_BEFORE_SECONDS = 300.0
 
-#: On top of what the requests of a renewal may take: saving, with its retries.
-_SAVING_SECONDS = 60.0
+#: On top of what the requests of a renewal may take: saving, with its retries and those of Airflow.
+_SAVING_SECONDS = 90.0
 
 
 def utc_now() -> datetime:
@@ -83,6 +90,7 @@ class TokenManager:
     :param refresh: Spends a refresh token; None: asks the authorization server.
     :param save_retry_delays_seconds: How long to wait before each further attempt to save a
         rotated refresh token.
+    :param poll_seconds: How often to look whether another host is done.
     """
 
     def __init__(  # noqa: PLR0913  # every collaborator is handed in, by name
@@ -100,6 +108,7 @@ class TokenManager:
         jitter: Callable[[], float] = random.random,
         refresh: Refresh | None = None,
         save_retry_delays_seconds: tuple[float, ...] = (0.2, 0.5, 1.0),
+        poll_seconds: float = 0.5,
     ) -> None:
         self._settings = settings
         self._conn_id = settings.conn_id
@@ -112,6 +121,20 @@ class TokenManager:
             retry_delays_seconds=save_retry_delays_seconds,
         )
         self._now = now
+        self._rejections = Rejections(lock_folder, settings.conn_id)
+        abandoned_after_seconds = _abandoned_after_seconds(settings)
+        self._times = RenewalTimes(
+            renew_before_seconds=renew_before_seconds,
+            jitter=jitter(),
+            # A waiter may see the claim of somebody dead, and then wait for one more renewal.
+            lease_timeout_seconds=2 * abandoned_after_seconds,
+            poll_seconds=poll_seconds,
+        )
+        self._lease = _lease(
+            store,
+            LeaseTerms(conn_id=settings.conn_id, abandoned_after_seconds=abandoned_after_seconds),
+            FileTokenStore(lock_folder / "leases"),
+        )
         self._ruling = Ruling(
             settings,
             Seed.of(settings, seed, self._sealer),
@@ -124,9 +147,10 @@ class TokenManager:
             self._ruling,
             keeper=self._keeper,
             sealer=self._sealer,
+            lease=self._lease,
+            rejections=self._rejections,
             refresh=refresh or ServerRefresh(settings, transport_factory),
-            renew_before_seconds=renew_before_seconds,
-            jitter=jitter(),
+            times=self._times,
             now=now,
         )
 
@@ -150,33 +174,21 @@ class TokenManager:
         """
         with self._located():
             seen = self._ruling.current()
-            if seen.access_token is None or not lives(seen.record, self._now()):
+            if not self._renewal.serves(seen):
                 with self._lock.hold(timeout_seconds=self._lock_timeout_seconds):
                     return self._renewal.renew(seen, early=False)
-            if self._renewal.due(seen):
-                return self._renew_early(seen, seen.access_token)
-            return seen.access_token
+            living = seen.access_token or ""
+            return self._renew_early(seen, living) if self._renewal.due(seen) else living
 
     def reject_access_token(self, token: str) -> None:
         """
         Drop an access token that the IMAP server rejected, so that the next call renews.
 
-        Only if it is still the one in the store: a newer one, of another worker, stays.
-
-        :raises TokenStoreError: If the store does not work, or the renewal lock is not to be had.
-            A retry helps.
+        That call may be of another manager of this process. A newer token, of another worker, is
+        handed out as ever.
         """
-        with self._located(), self._lock.hold(timeout_seconds=self._lock_timeout_seconds):
-            record = self._keeper.load()
-            if record is None:
-                return
-            try:
-                stored = self._sealer.open_access_token(record)
-            except SealingError:
-                return  # not the token that was rejected: that one opened
-            if stored is not None and same_token(stored, token):
-                self._keeper.save(transitions.without_access_token(record))
-                logger.info("Connection '%s': dropped a rejected access token.", self._conn_id)
+        self._rejections.add(token)
+        logger.info("Connection '%s': dropped a rejected access token.", self._conn_id)
 
     def accept_authorization(self, response: TokenResponse) -> None:
         """
@@ -210,23 +222,11 @@ class TokenManager:
             A retry helps.
         """
         with self._located(), self._lock.hold(timeout_seconds=self._lock_timeout_seconds):
-            failure: ImapOAuthError | None = None
             try:
-                if revoke is not None and self._settings.grant == "user_consent":
-                    newest = self._keeper.newest(self._sealer.opens)
-                    revoke(self._ruling.reconciled(newest).refresh_token)
-            except ReauthorizationRequiredError:
-                pass  # there is none to revoke
-            except TokenStoreError:
-                raise
-            except ImapOAuthError as error:
-                failure = error
+                with self._leased():
+                    return self._forgotten(revoke)
             finally:
-                try:
-                    self._keeper.delete()
-                finally:
-                    self._keeper.forget_unsaved()
-            return failure
+                self._keeper.forget_unsaved()
 
     def state(self) -> TokenState:
         """
@@ -241,11 +241,39 @@ class TokenManager:
         except (ConfigurationError, ReauthorizationRequiredError, SealingError) as error:
             return state_of_failure(stored, error)
 
+    def _forgotten(self, revoke: Callable[[str], None] | None) -> ImapOAuthError | None:
+        try:
+            if revoke is not None and self._settings.grant == "user_consent":
+                newest = self._keeper.newest(self._sealer.opens)
+                revoke(self._ruling.reconciled(newest).refresh_token)
+        except ReauthorizationRequiredError:
+            return None  # there is none to revoke
+        except TokenStoreError:
+            raise
+        except ImapOAuthError as error:
+            return error
+        finally:
+            self._keeper.delete()
+        return None
+
+    def _leased(self) -> AbstractContextManager[None]:
+        return held(
+            self._lease,
+            self._generation,
+            timeout_seconds=self._times.lease_timeout_seconds,
+            poll_seconds=self._times.poll_seconds,
+        )
+
+    def _generation(self) -> int:
+        try:
+            record = self._keeper.load()
+        except ImapOAuthError:
+            return 0  # whatever is wrong with it is no reason not to remove it
+        return 0 if record is None else record.generation
+
     @property
     def _lock_timeout_seconds(self) -> float:
-        transport = self._settings.transport
-        request_seconds = transport.connect_timeout_seconds + 2 * transport.read_timeout_seconds
-        return 2 * request_seconds + _SAVING_SECONDS  # discovery and the token request
+        return self._times.lease_timeout_seconds + _abandoned_after_seconds(self._settings)
 
     def _renew_early(self, seen: Tokens, living: str) -> str:
         with self._lock.attempt() as entered:
@@ -269,3 +297,14 @@ class TokenManager:
             yield
         except ImapOAuthError as error:
             raise error.located(conn_id=self._conn_id) from error.__cause__
+
+
+def _abandoned_after_seconds(settings: OAuthSettings) -> float:
+    """Return more than any renewal takes: discovery, the token request, and saving."""
+    transport = settings.transport
+    request_seconds = transport.connect_timeout_seconds + 2 * transport.read_timeout_seconds
+    return BEGIN_WITHIN_SECONDS + 2 * request_seconds + _SAVING_SECONDS
+
+
+def _lease(store: TokenStore, terms: LeaseTerms, host: HostMemory) -> Lease:
+    return store.lease(terms, host) if isinstance(store, LeasingStore) else NoLease()

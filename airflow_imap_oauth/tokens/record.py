@@ -16,7 +16,7 @@ SCHEMA = 1
 
 RecordStatus = Literal["active", "needs_authorization"]
 
-_INSTANTS = ("access_token_expires_at", "status_since_at", "last_refresh_at")
+_INSTANTS = ("access_token_expires_at", "status_since_at", "last_refresh_at", "in_flight_at")
 # What reading a text may raise that somebody else has written.
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 _TEXTS = (
@@ -64,7 +64,9 @@ class TokenRecord:
     :param status_reason: Why somebody must authorize again; None while active.
     :param status_since_at: Since when the status is what it is.
     :param last_refresh_at: When the access token was asked for; None before the first time.
-    :param in_flight_fingerprint: Of the refresh token being spent; None. Reserved.
+    :param in_flight_fingerprint: Of the refresh token that a renewal went out to spend and whose
+        answer is not saved; else None.
+    :param in_flight_at: When that renewal began.
     :param unknown: What a later minor version has added; written back as it was read.
     """
 
@@ -84,6 +86,7 @@ class TokenRecord:
     last_refresh_at: datetime | None = None
     last_error: LastError | None = None
     in_flight_fingerprint: str | None = None
+    in_flight_at: datetime | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:

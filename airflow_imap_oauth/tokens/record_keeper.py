@@ -18,11 +18,12 @@ from airflow_imap_oauth.exceptions import (
 )
 from airflow_imap_oauth.tokens.file_store import FileTokenStore
 from airflow_imap_oauth.tokens.record import TokenRecord
-from airflow_imap_oauth.tokens.store import TokenStore
+from airflow_imap_oauth.tokens.store import ComparingStore, TokenStore
 
 logger = logging.getLogger(__name__)
 
 _STEP = "token store"
+_MAX_ATTEMPTS = 5
 
 
 class RecordKeeper:
@@ -60,14 +61,30 @@ class RecordKeeper:
             text = self._store.load(self._conn_id)
         return None if text is None else TokenRecord.from_json(text)
 
-    def save(self, record: TokenRecord) -> None:
+    def save(self, record: TokenRecord) -> bool:
         """
-        Save a record whose loss would cost nothing but the news in it.
+        Save a record, unless the store holds a later one by now.
 
+        :return: Whether it was saved.
         :raises TokenStoreError: If the store does not work. A retry helps.
         """
-        with self._guarded("written"):
-            self._store.save(self._conn_id, record.to_json())
+        text = record.to_json()
+        for _ in range(_MAX_ATTEMPTS):
+            with self._guarded("read"):
+                stored = self._store.load(self._conn_id)
+            if stored is not None and _is_later(stored, record):
+                logger.warning(
+                    "Connection '%s': the token store holds later tokens by now; they stay.",
+                    self._conn_id,
+                )
+                return False
+            with self._guarded("written"):
+                if not isinstance(self._store, ComparingStore):
+                    self._store.save(self._conn_id, text)
+                    return True
+                if self._store.replace(self._conn_id, text, expected=stored):
+                    return True
+        raise TokenStoreError("Others kept changing the token record.", step=_STEP)
 
     def delete(self) -> None:
         """
@@ -192,3 +209,13 @@ class RecordKeeper:
                 conn_id=self._conn_id,
                 step=_STEP,
             ) from None
+
+
+def _is_later(text: str, record: TokenRecord) -> bool:
+    try:
+        stored = TokenRecord.from_json(text)
+    except ConfigurationError:
+        return False  # whoever saves has decided to replace it
+    if stored.generation == record.generation:
+        return stored.refresh_token != record.refresh_token
+    return stored.generation > record.generation

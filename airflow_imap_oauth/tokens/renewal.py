@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from airflow_imap_oauth.exceptions import (
     ImapOAuthError,
     ReauthorizationRequiredError,
+    TokenStoreError,
 )
 from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.oauth.responses import TokenResponse
@@ -19,23 +22,42 @@ from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens import transitions
 from airflow_imap_oauth.tokens.answers import checked_account, record_of_renewal
 from airflow_imap_oauth.tokens.freshness import due, lives
+from airflow_imap_oauth.tokens.leases import Lease, lease_is_taken
 from airflow_imap_oauth.tokens.record import TokenRecord
 from airflow_imap_oauth.tokens.record_keeper import RecordKeeper
 from airflow_imap_oauth.tokens.refreshing import Refresh
+from airflow_imap_oauth.tokens.rejections import Rejections
 from airflow_imap_oauth.tokens.ruling import Ruling
-from airflow_imap_oauth.tokens.seeds import Tokens, TokenSealer, same_token
+from airflow_imap_oauth.tokens.seeds import Tokens, TokenSealer, fingerprint
 from airflow_imap_oauth.tokens.shield import shielded
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalTimes:
+    """
+    When to renew, and how long to wait.
+
+    :param renew_before_seconds: How long before its end a living access token may be renewed.
+    :param lease_timeout_seconds: How long to wait for another host.
+    :param poll_seconds: How often to look whether it is done.
+    :param jitter: 0 to 1: when within that time this one begins.
+    """
+
+    renew_before_seconds: float
+    jitter: float
+    lease_timeout_seconds: float
+    poll_seconds: float
 
 
 class Renewal:
     """
     Renews the tokens of one connection.
 
+    :param lease: Parts the hosts.
+    :param rejections: Of access tokens.
     :param refresh: Spends a refresh token.
-    :param renew_before_seconds: How long before its end a living access token may be renewed.
-    :param jitter: 0 to 1: when within that time this one begins.
     :param now: The clock.
     """
 
@@ -46,9 +68,10 @@ class Renewal:
         *,
         keeper: RecordKeeper,
         sealer: TokenSealer,
+        lease: Lease,
+        rejections: Rejections,
         refresh: Refresh,
-        renew_before_seconds: float,
-        jitter: float,
+        times: RenewalTimes,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -56,9 +79,10 @@ class Renewal:
         self._ruling = ruling
         self._keeper = keeper
         self._sealer = sealer
+        self._lease = lease
+        self._rejections = rejections
         self._refresh = refresh
-        self._renew_before_seconds = renew_before_seconds
-        self._jitter = jitter
+        self._times = times
         self._now = now
 
     def due(self, tokens: Tokens) -> bool:
@@ -66,8 +90,16 @@ class Renewal:
         return due(
             tokens.record,
             self._now(),
-            renew_before_seconds=self._renew_before_seconds,
-            jitter=self._jitter,
+            renew_before_seconds=self._times.renew_before_seconds,
+            jitter=self._times.jitter,
+        )
+
+    def serves(self, tokens: Tokens) -> bool:
+        """Tell whether the access token is good for a while."""
+        return (
+            tokens.access_token is not None
+            and lives(tokens.record, self._now())
+            and not self._rejections.holds(tokens.access_token)
         )
 
     def renew(self, seen: Tokens, *, early: bool) -> str:
@@ -81,32 +113,59 @@ class Renewal:
         :return: An access token that is good for a while.
         """
         self._keeper.recover(self._sealer.opens)
-        current = self._ruling.current()
-        if current.access_token is not None and lives(current.record, self._now()):
-            if not (early and self.due(current)):
-                return current.access_token
-        elif (
-            current.record.last_error is not None
-            and current.record.last_error != seen.record.last_error
-        ):
-            # All who waited share the answer that the first of them got.
-            raise transitions.error_again(current.record.last_error)
-        return self._spend(current, may_adopt=True)
+        deadline = time.monotonic() + self._times.lease_timeout_seconds
+        entered: int | None = None
+        try:
+            while True:
+                current = self._ruling.current()
+                if self._is_settled(seen, current, early=early):
+                    return current.access_token or ""
+                # What was read before entering may have changed by then.
+                if entered == current.record.generation:
+                    return self._spend(current, frozenset())
+                if self._lease.attempt(current.record.generation):
+                    entered = current.record.generation
+                elif early:
+                    return current.access_token or ""
+                elif time.monotonic() > deadline:
+                    raise lease_is_taken(self._times.lease_timeout_seconds)
+                else:
+                    time.sleep(self._times.poll_seconds)
+        finally:
+            if entered is not None:
+                self._lease.release()
 
-    def _spend(self, current: Tokens, *, may_adopt: bool) -> str:
+    def _is_settled(self, seen: Tokens, current: Tokens, *, early: bool) -> bool:
+        """Tell whether somebody else has renewed; all who waited share an error that he got."""
+        if self.serves(current):
+            return not (early and self.due(current))
+        error = current.record.last_error
+        if error is not None and error != seen.record.last_error:
+            raise transitions.error_again(error)
+        return False
+
+    def _spend(self, current: Tokens, tried: frozenset[str]) -> str:
+        """
+        Ask for new tokens.
+
+        :param tried: Fingerprints of the refresh tokens that were refused before, just now.
+        """
         asked_at = self._now()
         for warning in self._ruling.warnings(current):
             self._warn(warning)
         self._warn(expiry_warning(self._settings, asked_at.date()))
+        lost_at = current.record.in_flight_at if _is_in_flight(current) else None
+        current = self._announced(current, at=asked_at)
         outcome, interruption = shielded(lambda: self._answer(current, asked_at))
         if interruption is not None:
             raise interruption
         if isinstance(outcome, ReauthorizationRequiredError):
-            return self._refused(current, outcome, may_adopt=may_adopt)
+            return self._refused(current, outcome, tried=tried, lost_at=lost_at)
         if isinstance(outcome, ImapOAuthError):
             self._note(current, transitions.failed(current.record, outcome, at=self._now()))
             raise outcome
         response, record = outcome
+        self._rejections.clear()
         if response.scopes is not None and {*response.scopes} != {*current.record.scopes}:
             self._warn(surplus_warning(self._settings, response.scopes))
         if response.fault is not None:
@@ -122,6 +181,21 @@ class Renewal:
         )
         return response.access_token
 
+    def _announced(self, current: Tokens, *, at: datetime) -> Tokens:
+        """
+        Write down which refresh token is about to be spent, where spending it may end it.
+
+        So a store that cannot be written shows before the harm is done.
+        """
+        profile = self._settings.profile
+        if self._settings.grant != "user_consent" or not profile.rotates_refresh_token:
+            return current
+        mark = fingerprint(current.refresh_token)
+        record = transitions.sent(current.record, mark, at=at)
+        if not current.replaces_unreadable and not self._keeper.save(record):
+            raise TokenStoreError("The tokens were replaced just now.", step="token renewal")
+        return replace(current, record=record)
+
     def _answer(
         self, current: Tokens, asked_at: datetime
     ) -> tuple[TokenResponse, TokenRecord] | ImapOAuthError:
@@ -130,6 +204,11 @@ class Renewal:
 
         :return: The answer and what was saved of it, or why there is none.
         """
+        if not self._lease.may_begin():
+            raise TokenStoreError(
+                "This process stood still for too long to renew the tokens safely.",
+                step="renewal lease",
+            )
         try:
             response = self._refresh(current.refresh_token)
         except ImapOAuthError as error:
@@ -145,14 +224,30 @@ class Renewal:
         return response, record
 
     def _refused(
-        self, spent: Tokens, error: ReauthorizationRequiredError, *, may_adopt: bool
+        self,
+        spent: Tokens,
+        error: ReauthorizationRequiredError,
+        *,
+        tried: frozenset[str],
+        lost_at: datetime | None,
     ) -> str:
-        """Adopt what a worker of another host has renewed meanwhile; else somebody must act."""
+        """Go on with what another host saved, or the one before; else somebody must act."""
+        tried |= {fingerprint(spent.refresh_token)}
         current = self._ruling.current()
-        if may_adopt and not same_token(current.refresh_token, spent.refresh_token):
-            if current.access_token is not None and lives(current.record, self._now()):
-                return current.access_token
-            return self._spend(current, may_adopt=False)
+        if fingerprint(current.refresh_token) not in tried:
+            if self.serves(current):
+                return current.access_token or ""
+            return self._spend(current, tried)
+        if self._settings.profile.previous_refresh_token_serves:
+            previous = self._sealer.with_previous(current)
+            if previous is not None and fingerprint(previous.refresh_token) not in tried:
+                return self._spend(previous, tried)
+        if lost_at is not None:
+            error.message = (
+                f"The renewal of {lost_at:%Y-%m-%d %H:%M} UTC was cut off before its answer was "
+                "saved: with it the new refresh token was lost, and the mail provider no longer "
+                "takes the one before."
+            )
         self._note(current, transitions.refused(current.record, error, at=self._now()))
         raise error
 
@@ -171,3 +266,7 @@ class Renewal:
             self._keeper.save(record)
         except ImapOAuthError as error:
             logger.warning("Connection '%s': %s", self._conn_id, error.message)
+
+
+def _is_in_flight(tokens: Tokens) -> bool:
+    return tokens.record.in_flight_fingerprint == fingerprint(tokens.refresh_token)

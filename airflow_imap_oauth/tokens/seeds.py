@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from airflow_imap_oauth.exceptions import ReauthorizationRequiredError, SealingError
@@ -113,6 +113,21 @@ class TokenSealer:
         return self._sealer.open(
             record.refresh_token, purpose=_RECORD_REFRESH_PURPOSE, binding=self._record_binding
         )
+
+    def with_previous(self, tokens: Tokens) -> Tokens | None:
+        """Return the same with the refresh token before the last rotation, or None."""
+        record = tokens.record
+        if record.previous_refresh_token is None:
+            return None
+        swapped = replace(
+            record,
+            refresh_token=record.previous_refresh_token,
+            previous_refresh_token=record.refresh_token,
+        )
+        try:
+            return replace(tokens, record=swapped, refresh_token=self.open_refresh_token(swapped))
+        except SealingError:
+            return None
 
     def opens(self, record: TokenRecord) -> bool:
         """Tell whether the record's refresh token opens here."""

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from airflow_imap_oauth.tokens.leases import HostMemory, Lease, LeaseTerms
 
 ENTRY_POINT_GROUP = "airflow_imap_oauth.token_stores"
 
@@ -32,4 +34,35 @@ class TokenStore(Protocol):
 
     def delete(self, conn_id: str) -> None:
         """Remove the record; a missing one is no error."""
+        ...
+
+
+@runtime_checkable
+class ComparingStore(Protocol):
+    """What a token store may offer besides: to replace only what was read."""
+
+    def replace(self, conn_id: str, text: str, *, expected: str | None) -> bool:
+        """
+        Store the text if what is stored is still what was read.
+
+        :param expected: As it was read; None: nothing.
+        :return: Whether it was, and is replaced now.
+        """
+        ...
+
+
+@runtime_checkable
+class LeasingStore(Protocol):
+    """
+    What a token store may offer besides: to let hosts take turns at renewing.
+
+    With a store that does not, only the processes of one host do.
+    """
+
+    def lease(self, terms: LeaseTerms, host: HostMemory) -> Lease:
+        """
+        Return the lease of one connection.
+
+        :param host: Remembers which claim a process of this host entered with last.
+        """
         ...

@@ -32,7 +32,7 @@ def load_store(name: str) -> TokenStore:
         others = "".join(f", {other}" for other in store_names())
         raise ConfigurationError(
             f"There is no token store '{name}'.",
-            hint=f"Set [imap_oauth] token_store to one of: variable, file{others}.",
+            hint=f"Set [imap_oauth] token_store to one of: variable, sql, file{others}.",
             step=_STEP,
         )
     if len({entry.value for entry in entries}) > 1:

@@ -84,6 +84,7 @@ def renewed(
         last_refresh_at=at,
         last_error=None,
         in_flight_fingerprint=None,
+        in_flight_at=None,
     )
 
 
@@ -104,6 +105,7 @@ def faulted(
         previous_refresh_token=record.refresh_token,
         last_error=last_error(error, at=at),
         in_flight_fingerprint=None,
+        in_flight_at=None,
     )
 
 
@@ -116,12 +118,22 @@ def refused(record: TokenRecord, error: ImapOAuthError, *, at: datetime) -> Toke
         status_reason=failure.text,
         status_since_at=at,
         last_error=failure,
+        in_flight_fingerprint=None,
+        in_flight_at=None,
     )
 
 
 def failed(record: TokenRecord, error: ImapOAuthError, *, at: datetime) -> TokenRecord:
-    """Note a failure that leaves the tokens as they are."""
-    return replace(record, last_error=last_error(error, at=at))
+    """Note a failure that leaves the tokens as they are, as far as can be known."""
+    noted = replace(record, last_error=last_error(error, at=at))
+    if isinstance(error, TransientOAuthError):
+        return noted  # the server may have done its part, and only the answer is missing
+    return replace(noted, in_flight_fingerprint=None, in_flight_at=None)
+
+
+def sent(record: TokenRecord, fingerprint: str, *, at: datetime) -> TokenRecord:
+    """Note that a refresh token is about to be spent: whoever comes after a crash reads it."""
+    return replace(record, in_flight_fingerprint=fingerprint, in_flight_at=at)
 
 
 def without_access_token(record: TokenRecord) -> TokenRecord:

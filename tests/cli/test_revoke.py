@@ -35,7 +35,7 @@ def authorized(server: AuthorizationServer, address: str, **extra: Any) -> str:
 def nothing_is_left() -> bool:
     """Tell whether neither connection nor token store holds a token."""
     password, extra = connections.stored(CONN_ID)
-    kept = VariableTokenStore().load(CONN_ID)
+    kept = VariableTokenStore(lease_delay_seconds=0).load(CONN_ID)
     return not password and not extra.get("refresh_token") and kept is None
 
 

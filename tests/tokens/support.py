@@ -186,6 +186,15 @@ class Rig:
         }
         return TokenManager(**values)
 
+    def break_store_after_answer(self, error: Exception | None = None) -> None:
+        """Let the store fail between the server's next answer and saving it."""
+
+        def answered() -> None:
+            self.store.fail_save = error or broken_store_error()
+            self.grant.before_answer = lambda: None
+
+        self.grant.before_answer = answered
+
     def expire(self) -> None:
         """Let the access token's time pass."""
         self.clock.move(LIFETIME_SECONDS)

@@ -51,7 +51,7 @@ def persist_failure(rig: Rig) -> None:
     """Let a rotated refresh token be kept on this host, since the store does not take it."""
     rig.manager().get_access_token()
     rig.expire()
-    rig.store.fail_save = broken_store_error()
+    rig.break_store_after_answer()
     with pytest.raises(TokenPersistError):
         rig.manager().get_access_token()
     rig.store.fail_save = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_imap_oauth.exceptions import TokenPersistError, TokenStoreError
-from tests.tokens.support import Rig, broken_store_error
+from tests.tokens.support import FIXED_PROFILE, Rig, broken_store_error, settings
 
 
 def _expired(rig: Rig) -> None:
@@ -28,7 +28,7 @@ def test_the_record_is_saved_before_the_token_is_returned(rig: Rig) -> None:
 def test_a_store_that_fails_after_a_rotation(rig: Rig) -> None:
     """When the rotated refresh token cannot be saved, the access token is not handed out."""
     _expired(rig)
-    rig.store.fail_save = broken_store_error()
+    rig.break_store_after_answer()
     with pytest.raises(TokenPersistError, match=r"connection 'mail'.*The store is full") as caught:
         rig.manager().get_access_token()
     assert caught.value.retry_helps
@@ -37,16 +37,27 @@ def test_a_store_that_fails_after_a_rotation(rig: Rig) -> None:
 
 def test_a_store_that_fails_without_a_rotation(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """Where nothing can be lost, the access token serves although the store does not work."""
+    rig.settings = settings(profile=FIXED_PROFILE)
     rig.grant.rotates = False
     rig.store.fail_save = broken_store_error()
     assert rig.manager().get_access_token()
     assert "The store is full" in caplog.text
 
 
+def test_a_store_that_fails_before_the_request(rig: Rig) -> None:
+    """A store that cannot be written shows before a refresh token is spent."""
+    rig.store.fail_save = broken_store_error()
+    with pytest.raises(TokenStoreError, match="The store is full"):
+        rig.manager().get_access_token()
+    assert rig.grant.requests == 0
+    rig.store.fail_save = None
+    assert rig.manager().get_access_token()
+
+
 def test_saving_is_retried(rig: Rig) -> None:
     """A store that stumbles once costs nothing."""
     _expired(rig)
-    rig.store.fail_save = broken_store_error()
+    rig.break_store_after_answer()
     save = rig.store.save
 
     def stumble(conn_id: str, text: str) -> None:
@@ -63,7 +74,7 @@ def test_saving_is_retried(rig: Rig) -> None:
 def test_any_error_of_a_store_counts(rig: Rig) -> None:
     """Also when a third-party store raises an error of its own, the token is not handed out."""
     _expired(rig)
-    rig.store.fail_save = RuntimeError("canary")
+    rig.break_store_after_answer(RuntimeError("canary"))
     with pytest.raises(TokenPersistError) as caught:
         rig.manager().get_access_token()
     assert "canary" not in str(caught.value)
@@ -72,7 +83,7 @@ def test_any_error_of_a_store_counts(rig: Rig) -> None:
 def test_what_could_not_be_saved_is_saved_later(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """Once the store works again, another process of the host saves it and goes on from there."""
     _expired(rig)
-    rig.store.fail_save = broken_store_error()
+    rig.break_store_after_answer()
     with pytest.raises(TokenPersistError):
         rig.manager().get_access_token()
     rig.store.fail_save = None
@@ -87,7 +98,7 @@ def test_what_could_not_be_saved_is_saved_later(rig: Rig, caplog: pytest.LogCapt
 def test_while_the_store_is_broken_nothing_more_is_spent(rig: Rig) -> None:
     """As long as a rotated refresh token waits to be saved, its predecessor is not spent again."""
     _expired(rig)
-    rig.store.fail_save = broken_store_error()
+    rig.break_store_after_answer()
     for _ in range(3):
         with pytest.raises(TokenPersistError):
             rig.manager().get_access_token()
@@ -97,7 +108,7 @@ def test_while_the_store_is_broken_nothing_more_is_spent(rig: Rig) -> None:
 def test_what_waits_is_dropped_when_something_newer_is_there(rig: Rig) -> None:
     """A record that was authorized anew meanwhile is not replaced by what waited."""
     _expired(rig)
-    rig.store.fail_save = broken_store_error()
+    rig.break_store_after_answer()
     with pytest.raises(TokenPersistError):
         rig.manager().get_access_token()
     rig.store.fail_save = None
@@ -113,7 +124,7 @@ def test_what_waits_is_dropped_when_something_newer_is_there(rig: Rig) -> None:
 def test_what_waits_of_another_installation_is_left_alone(rig: Rig) -> None:
     """Two installations that share a lock folder do not take each other's tokens."""
     _expired(rig)
-    rig.store.fail_save = broken_store_error()
+    rig.break_store_after_answer()
     with pytest.raises(TokenPersistError):
         rig.manager().get_access_token()
     waiting = [path.read_text() for path in (rig.folder / "locks" / "unsaved").iterdir()]
@@ -163,7 +174,7 @@ def test_an_early_renewal_that_cannot_be_saved_is_told(rig: Rig) -> None:
     """A rotated refresh token that is not safe is told at once, although a token still lives."""
     rig.manager().get_access_token()
     rig.clock.move(3600 - 250)
-    rig.store.fail_save = broken_store_error()
+    rig.break_store_after_answer()
     with pytest.raises(TokenPersistError):
         rig.manager().get_access_token()
 

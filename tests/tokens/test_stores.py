@@ -57,7 +57,9 @@ def test_a_store_of_another_distribution(distributions: Path) -> None:
 def test_an_unknown_store(distributions: Path) -> None:
     """An unknown name is refused, and the message lists those that work."""
     _install(distributions, "vaults", "vault = imap_oauth_test_stores:Vault")
-    with pytest.raises(ConfigurationError, match=r"no token store 'valut'.*variable, file, vault"):
+    with pytest.raises(
+        ConfigurationError, match=r"no token store 'valut'.*variable, sql, file, vault"
+    ):
         load_store("valut")
 
 

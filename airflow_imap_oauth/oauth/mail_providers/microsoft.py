@@ -48,7 +48,11 @@ _MICROSOFT_EVERYWHERE = (
     Source(
         url=f"{_IDENTITY_PLATFORM}/refresh-tokens",
         read_on=date(2026, 11, 25),
-        values=("rotates_refresh_token", "dead_refresh_token_hint"),
+        values=(
+            "rotates_refresh_token",
+            "previous_refresh_token_serves",
+            "dead_refresh_token_hint",
+        ),
     ),
     Source(
         url=f"{_IDENTITY_PLATFORM}/reply-url",
@@ -80,6 +84,7 @@ MICROSOFT = MailProviderProfile(
     sasl_mechanism="xoauth2",
     # Each refresh brings a new refresh token; the old one lives on.
     rotates_refresh_token=True,
+    previous_refresh_token_serves=True,
     # Entra ignores the port of a registered http://localhost, and not that of 127.0.0.1.
     loopback_redirect_host="localhost",
     no_revocation_hint=(
