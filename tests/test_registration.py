@@ -218,6 +218,8 @@ VALUES: dict[str, tuple[str, object]] = {
     "file_folder_shared": ("true", True),
     "lock_folder": ("/srv/locks", Path("/srv/locks")),
     "renew_before_seconds": ("77", 77),
+    "lease_delay_seconds": ("7", 7),
+    "sql_alchemy_conn": ("sqlite:////srv/tokens.db", "sqlite:////srv/tokens.db"),
     "allow_loopback_http": ("True", True),
 }
 
@@ -267,7 +269,7 @@ def test_option_is_documented(name: str) -> None:
     assert option["description"].endswith(".")
     assert option["version_added"] == "0.1.0"
     assert isinstance(option["default"], str)
-    assert option.get("sensitive", False) is (name == "token_keys")
+    assert option.get("sensitive", False) is (name in ("token_keys", "sql_alchemy_conn"))
 
 
 # --- Weight ---------------------------------------------------------------------------------------
