@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+import os
+import time
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, BaseOperator, task
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
 from airflow_imap_oauth.operators.imap_oauth import ImapOAuthFetchOperator
 from airflow_imap_oauth.sensors.imap_oauth import ImapOAuthMessageSensor
 
@@ -52,8 +56,6 @@ class TokenTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield a hash of the token: never the token."""
-        from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
-
         token = await ImapOAuthHook(imap_conn_id=self.conn_id).aget_access_token()
         yield TriggerEvent({"sha256": hashlib.sha256(token.encode()).hexdigest()})
 
@@ -80,3 +82,28 @@ class TokenFromTriggerOperator(BaseOperator):
 
 with DAG(dag_id="token_in_triggerer", schedule=None):
     TokenFromTriggerOperator(task_id="token", conn_id=CONN_ID)
+
+
+@task
+def ask_together(number: int, count: int, **context: Any) -> str:
+    """Ask for an access token at the same instant as all the others; return a hash of it."""
+    conf = context["dag_run"].conf
+    folder = Path(conf["folder"])
+    if conf["own_host"]:
+        # Processes that share no lock folder are what hosts are to each other.
+        os.environ["AIRFLOW__IMAP_OAUTH__LOCK_FOLDER"] = str(folder / f"locks of {number}")
+    hook = ImapOAuthHook(imap_conn_id=conf["conn_id"])
+    (folder / f"ready {number}").touch()
+    while len(list(folder.glob("ready *"))) < count:
+        time.sleep(0.05)
+    return hashlib.sha256(hook.get_access_token().encode()).hexdigest()
+
+
+@task
+def distinct(tokens: Iterable[str]) -> list[str]:
+    """Return each hash once."""
+    return sorted(set(tokens))
+
+
+with DAG(dag_id="token_stampede", schedule=None):
+    distinct(ask_together.partial(count=8).expand(number=list(range(8))))
