@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.configuration import ensure_secrets_loaded
 from airflow.models.connection import Connection
+from airflow.models.crypto import get_fernet
 from airflow.models.log import Log
 from airflow.secrets.metastore import MetastoreBackend
 from airflow.utils.session import create_session
 from sqlalchemy import select, update
 
+from airflow_imap_oauth.cli.database import faults_in_words
 from airflow_imap_oauth.exceptions import AuthorizationFlowError, ConfigurationError
 
 _MAX_ATTEMPTS = 5
@@ -46,21 +49,38 @@ def load(conn_id: str) -> Connection:
     """
     Return a connection that is kept in the database, detached.
 
-    :raises ConfigurationError: If there is none, or if environment variables or a secrets backend
-        define one of that id, which would hide whatever is written.
+    :raises ConfigurationError: If there is none, if environment variables or a secrets backend
+        define one of that id, which would hide whatever is written, or if it cannot be decrypted.
     """
+    _refuse_elsewhere(conn_id)
+    with faults_in_words():
+        # Before anybody signs in: with a malformed key nothing could be saved.
+        get_fernet()
+        with create_session() as session:
+            connection = _find(session, conn_id)
+            _ = connection.password, connection.extra  # decrypts them
+            session.expunge(connection)
+    return connection
+
+
+def _refuse_elsewhere(conn_id: str) -> None:
     for backend in ensure_secrets_loaded():
-        if not isinstance(backend, MetastoreBackend) and backend.get_connection(conn_id):
+        if isinstance(backend, MetastoreBackend):
+            continue
+        name = type(backend).__name__
+        try:
+            found = backend.get_connection(conn_id)
+        except Exception as error:  # noqa: BLE001  # of any library, and its text may quote secrets
             raise ConfigurationError(
-                f"It is defined by {type(backend).__name__}, which Airflow cannot write.",
+                f"{name} cannot tell whether it defines this connection ({type(error).__name__}).",
+                hint="Check what it holds under this id, and [secrets] backend_kwargs.",
+            ) from None
+        if found:
+            raise ConfigurationError(
+                f"It is defined by {name}, which Airflow cannot write.",
                 hint="Keep it in Airflow's database to authorize it here, or put a refresh token "
                 "into its password where it is defined.",
-                conn_id=conn_id,
             )
-    with create_session() as session:
-        connection = _find(session, conn_id)
-        session.expunge(connection)
-    return connection
 
 
 def save(
@@ -79,22 +99,24 @@ def save(
     :param details: For people, without secrets.
     :raises AuthorizationFlowError: If the row keeps changing. Start again.
     """
+    audit = json.dumps({"connection": conn_id, **details})
     for _ in range(_MAX_ATTEMPTS):
-        with create_session() as session:
+        with faults_in_words(), create_session() as session:
             row = _find(session, conn_id)
             new = decide(row)
             if _written(session, row, new):
-                session.add(
-                    Log(
-                        event=event,
-                        owner=getpass.getuser(),
-                        extra=json.dumps({"connection": conn_id, **details}),
-                    )
-                )
+                session.add(Log(event=event, owner=_user(), extra=audit))
                 return
     raise AuthorizationFlowError(
         "Others kept changing the connection, so nothing was saved.", conn_id=conn_id, step=_STEP
     )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, the user may have an id only
+        return f"uid {os.getuid()}"
 
 
 def _find(session: Any, conn_id: str) -> Connection:
@@ -102,7 +124,7 @@ def _find(session: Any, conn_id: str) -> Connection:
     if connection is None:
         raise ConfigurationError(
             "There is no such connection.",
-            hint="Add it in Airflow under Admin, Connections.",
+            hint="Add it in Airflow under Admin, Connections, or correct the id.",
             conn_id=conn_id,
         )
     found: Connection = connection

@@ -18,33 +18,38 @@ from airflow.cli.cli_config import (
     lazy_load_command,
 )
 
+from airflow_imap_oauth.cli.exit_codes import LOGIN_CODES, REVOKE_CODES
+
 _CONN_ID = Arg(  # type: ignore[no-untyped-call]
-    ("conn_id",), help="The id of an imap_oauth connection."
+    ("conn_id",),
+    help="The id of a connection of type IMAP (OAuth 2.0) that Airflow's database holds.",
 )
 _NO_BROWSER = Arg(  # type: ignore[no-untyped-call]
     ("--no-browser",),
     action="store_true",
-    help="Open no browser and listen on no port: print the address to open anywhere, and read "
-    "the address that the browser shows after the sign-in.",
+    help="For a machine without a browser: print an address to open anywhere, then read from the "
+    "terminal the address at which that browser ends. Opens no browser, listens on no port.",
 )
 _DEVICE = Arg(  # type: ignore[no-untyped-call]
     ("--device",),
     action="store_true",
-    help="Print a short code to enter in a browser on any device, and wait for it; for mail "
-    "providers that offer it.",
+    help="Print a short code to enter in a browser on any device, and wait until that was done. "
+    "Microsoft, Yandex and custom servers may offer it. Not together with --no-browser or "
+    "--redirect-port.",
 )
 _OTHER_ACCOUNT = Arg(  # type: ignore[no-untyped-call]
     ("--other-account",),
     action="store_true",
-    help="Accept another account than the one that authorized this connection before.",
+    help="Accept that another account signs in than the one that authorized this connection "
+    "before. Without it, that is refused.",
 )
 _REDIRECT_PORT = Arg(  # type: ignore[no-untyped-call]
     ("--redirect-port",),
     type=int,
     default=0,
     metavar="PORT",
-    help="The port of the redirect URI on this machine, where the registration at the mail "
-    "provider names one. 0, the default, takes any free port.",
+    help="The port in the redirect URI, where the registration at the mail provider names a fixed "
+    "one. The command listens there, but for --no-browser. 0, the default, takes any free port.",
 )
 
 
@@ -59,8 +64,10 @@ def get_cli_commands() -> list[CLICommand]:
                     name="login",
                     help="Sign in to a mailbox and consent",
                     description="Sign in to the mailbox of a connection in the browser, and keep "
-                    "the refresh token, sealed, as the connection's password. Exit codes: 0 done; "
-                    "1 it failed; 2 connection, options or sealing keys are wrong.",
+                    "the refresh token, sealed, in the connection: as its password, which the form "
+                    "calls 'Refresh token'. Where an application or a service account signs in by "
+                    "itself nobody is asked: its secret is tried once, and sealed. All options but "
+                    f"--verbose are refused then. {LOGIN_CODES}",
                     func=lazy_load_command("airflow_imap_oauth.cli.login.login"),
                     args=(
                         *(_CONN_ID, _NO_BROWSER, _DEVICE, _REDIRECT_PORT, _OTHER_ACCOUNT),
@@ -71,9 +78,8 @@ def get_cli_commands() -> list[CLICommand]:
                     name="revoke",
                     help="Take access to a mailbox back",
                     description="Revoke the refresh token of a connection at the mail provider, "
-                    "where that is possible, and delete it from Airflow in any case. Exit codes: 0 "
-                    "done; 1 the mail provider may still accept it; 2 connection, options or "
-                    "sealing keys are wrong.",
+                    "where that is possible, and delete it from Airflow whatever the mail provider "
+                    f"answers. {REVOKE_CODES}",
                     func=lazy_load_command("airflow_imap_oauth.cli.revoke.revoke"),
                     args=(_CONN_ID, ARG_VERBOSE),
                 ),

@@ -1,6 +1,19 @@
 # SPDX-FileCopyrightText: The airflow-imap-oauth authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a command ends: one line on standard error, and a code that a script can tell apart."""
+"""
+How a command ends: one line on standard error, and a code that a script can tell apart.
+
+0 means that the command has done all that it can do. For ``revoke`` that includes a mail provider
+which offers no revocation: no repetition would change that, the local copies are gone, and standard
+error says what a person does there.
+
+1 means that somebody else said no, or did not answer: the mail provider, the person, a database.
+The message says whether to try again. After ``revoke`` the mail provider may still accept the
+token.
+
+2 means that something must be put right in this Airflow first: the connection, an option of the
+command, a key, the set-up of the database. Nothing was changed.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +21,36 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from airflow_imap_oauth.cli.labels import legend
 from airflow_imap_oauth.exceptions import ConfigurationError, ImapOAuthError, SealingError
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
 
+_EXIT_2 = (
+    "2: something here must be put right first (the connection, an option of this command, the "
+    "Fernet key or token_keys, the set-up of Airflow's database); nothing was changed."
+)
+#: For the help of each command.
+LOGIN_CODES = (
+    "Exit codes. 0: done. 1: the sign-in was refused or not finished, or a server or database did "
+    f"not work; nothing was saved, and the message says whether to try again. {_EXIT_2}"
+)
+REVOKE_CODES = (
+    "Exit codes. 0: no token is left in Airflow, and the mail provider has revoked it, there was "
+    "none, or this mail provider offers no revocation; then a line on standard error says what to "
+    "do there. 1: the mail provider may still accept the token, because it refused or did not "
+    f"answer, or a database did not work; the message says what to do. {_EXIT_2}"
+)
+
 
 @contextmanager
-def exit_codes(conn_id: str) -> Iterator[None]:
+def exit_codes(conn_id: str, *, interrupted: str) -> Iterator[None]:
     """
     Turn errors into exit codes, without a traceback.
 
     :param conn_id: The connection that the command is about.
+    :param interrupted: What to say to whoever presses Ctrl-C.
     """
     try:
         yield
@@ -28,7 +59,7 @@ def exit_codes(conn_id: str) -> Iterator[None]:
     except ImapOAuthError as error:
         fail(error, conn_id, EXIT_FAILED)
     except KeyboardInterrupt:
-        print("\nStopped; nothing was saved.", file=sys.stderr)
+        print(f"\n{interrupted}", file=sys.stderr)
         raise SystemExit(EXIT_FAILED) from None
 
 
@@ -38,6 +69,17 @@ def fail(error: ImapOAuthError, conn_id: str, code: int) -> None:
     raise SystemExit(code) from None
 
 
+def warn(text: str | None) -> None:
+    """Say on standard error what does not end the command; None: nothing."""
+    if text:
+        print(f"Warning: {with_labels(text)}", file=sys.stderr)
+
+
 def told(error: ImapOAuthError, conn_id: str) -> str:
     """Return an error as a person at a terminal reads it."""
-    return str(error.located(conn_id=conn_id)).replace("CONN_ID", conn_id)
+    return with_labels(str(error.located(conn_id=conn_id)).replace("CONN_ID", conn_id))
+
+
+def with_labels(text: str) -> str:
+    """Add what the form calls the keys that a text names."""
+    return f"{text} {legend(text)}".rstrip()

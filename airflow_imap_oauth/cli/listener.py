@@ -24,7 +24,7 @@ _PAGE = """<!doctype html>
 _RECEIVED = ("Answer received", "You may close this window and go back to the terminal.")
 _FOREIGN = (
     "Not expected",
-    "This address belongs to another sign-in. Use the window that the command has opened.",
+    "No sign-in with this address is waited for. Use the window that the command has opened.",
 )
 
 
@@ -48,8 +48,11 @@ class RedirectListener:
             self._server = ThreadingHTTPServer((LOOPBACK_ADDRESS, port), self._handler())
         except (OSError, OverflowError):
             raise ConfigurationError(
-                f"Port {port} of this machine cannot be listened on.",
-                hint="Choose another with --redirect-port, or use --no-browser.",
+                f"Port {port} of this machine cannot be listened on: another program may have it."
+                if port
+                else "This machine has no free port to listen on.",
+                hint="Choose another with --redirect-port, the one that is registered at the mail"
+                " provider if it names one; or use --no-browser, which needs no port.",
                 step="sign-in",
             ) from None
         self._server.daemon_threads = True
@@ -77,7 +80,12 @@ class RedirectListener:
             return self._answers.get(timeout=timeout_seconds)
         except queue.Empty:
             raise AuthorizationFlowError(
-                f"Nobody signed in within {timeout_seconds / 60:g} minutes.", step="sign-in"
+                f"Nobody signed in within {timeout_seconds / 60:g} minutes.",
+                hint="Start the sign-in again. If the browser showed an error of the mail provider,"
+                f" it says what is wrong; a redirect URI it does not know is {self.redirect_uri},"
+                " to be registered there (with --redirect-port, if it must name the port). If the"
+                " browser is on another machine, use --no-browser.",
+                step="sign-in",
             ) from None
 
     def take(self, target: str) -> str | None:

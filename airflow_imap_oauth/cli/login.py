@@ -14,7 +14,7 @@ from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
 from airflow_imap_oauth.cli.connections import NewSecrets, load, save
-from airflow_imap_oauth.cli.exit_codes import exit_codes
+from airflow_imap_oauth.cli.exit_codes import exit_codes, told, warn
 from airflow_imap_oauth.cli.listener import RedirectListener
 from airflow_imap_oauth.exceptions import (
     AuthorizationFlowError,
@@ -25,23 +25,26 @@ from airflow_imap_oauth.hooks.keys import sealed_secrets
 from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox
 from airflow_imap_oauth.oauth import authorization_code, device_authorization, discovery
 from airflow_imap_oauth.oauth.accounts import is_another
+from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.oauth.http import Transport
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.scopes import surplus_warning
 from airflow_imap_oauth.oauth.settings import OAuthSettings
+from airflow_imap_oauth.tokens.manager import utc_now
 from airflow_imap_oauth.tokens.refreshing import ServerRefresh
 from airflow_imap_oauth.tokens.seeds import seal_refresh_token
 
 _MAX_PORT = 65535
 _DYNAMIC_PORTS = range(49152, 65536)
 _EVENT = "imap_oauth.authorized"
+_INTERRUPTED = "Stopped; nothing was saved."
 
 
 @suppress_logs_and_warning
 @providers_configuration_loaded
 def login(args: Any) -> None:
     """Run the command."""
-    with exit_codes(args.conn_id):
+    with exit_codes(args.conn_id, interrupted=_INTERRUPTED):
         _login(args)
 
 
@@ -49,11 +52,42 @@ def _login(args: Any) -> None:
     if not 0 <= args.redirect_port <= _MAX_PORT:
         raise ConfigurationError(f"--redirect-port must be from 0 to {_MAX_PORT}.")
     mailbox = open_mailbox(load(args.conn_id))
+    _refuse_idle_options(args, mailbox.settings.oauth)
     # Before anybody signs in: without a key, what they bring back could not be kept.
     mailbox.sealer.seal("probe", purpose="probe", binding={})
     if mailbox.settings.oauth.grant != "user_consent":
         _check_own_access(mailbox)
-        return
+    else:
+        _authorize(mailbox, args)
+    warn(expiry_warning(mailbox.settings.oauth, utc_now().date()))
+
+
+def _refuse_idle_options(args: Any, settings: OAuthSettings) -> None:
+    """Refuse options that would have no effect: whoever gives one expects one."""
+    given = {
+        "--no-browser": args.no_browser,
+        "--redirect-port": args.redirect_port,
+        "--device": args.device,
+        "--other-account": args.other_account,
+    }
+    idle = [option for option, value in given.items() if value]
+    if settings.grant != "user_consent" and idle:
+        raise ConfigurationError(
+            f"{' and '.join(idle)} would have no effect: on this connection nobody signs in.",
+            hint="Run the command without; or, if a person shall sign in, change 'How access is"
+            " granted' (grant) in the connection.",
+        )
+    idle = [option for option in ("--no-browser", "--redirect-port") if given[option]]
+    if args.device and idle:
+        raise ConfigurationError(
+            f"{' and '.join(idle)} would have no effect together with --device: nothing is brought"
+            " back to this machine.",
+            hint="Choose one of the two ways to sign in.",
+        )
+
+
+def _authorize(mailbox: Mailbox, args: Any) -> None:
+    """Let a person sign in, and keep what comes of it."""
     with Transport(mailbox.settings.oauth.transport) as transport:
         response = _sign_in(mailbox.settings.oauth, args, transport)
     _check_account(mailbox, response, confirmed=args.other_account)
@@ -67,7 +101,7 @@ def _login(args: Any) -> None:
         ),
     )
     print(f"Authorized. The connection '{mailbox.settings.conn_id}' holds the sealed token.")
-    _warn(surplus_warning(mailbox.settings.oauth, response.scopes))
+    warn(surplus_warning(mailbox.settings.oauth, response.scopes))
     _begin_record(mailbox, response)
 
 
@@ -104,20 +138,24 @@ def _check_account(mailbox: Mailbox, response: TokenResponse, *, confirmed: bool
         raise AuthorizationFlowError(
             f"You signed in {who} that is not the account which authorized before, so nothing was"
             " saved.",
-            hint=f"Sign in as {settings.login}; or, if the change is meant, repeat the command with"
+            hint=f"{_sign_in_anew(settings.login)} If the change is meant, repeat the command with"
             " --other-account.",
             step="sign-in",
         )
     if shown and shown.lower() != settings.login.lower():
-        _warn(
-            f"You signed in as {shown}; the connection says {settings.login}. If these are not two"
-            " names of one account, correct the mailbox address or sign in again."
+        warn(
+            f"You signed in as {shown}; the connection says {settings.login} ('Mailbox address' in"
+            " the form). If these are two names of one account, or the mailbox is shared with it,"
+            " all is well. If the address is wrong, correct it. If the person is wrong:"
+            f" {_sign_in_anew(settings.login)}"
         )
 
 
-def _warn(warning: str | None) -> None:
-    if warning:
-        print(f"Warning: {warning}", file=sys.stderr)
+def _sign_in_anew(login: str) -> str:
+    return (
+        f"Run the command again to sign in as {login}. A browser that signs you in as somebody else"
+        " without asking: sign out there first, or open the printed address in a private window."
+    )
 
 
 def _by_device(settings: OAuthSettings, transport: Transport) -> TokenResponse:
@@ -192,7 +230,5 @@ def _begin_record(mailbox: Mailbox, response: TokenResponse) -> None:
     try:
         mailbox.token_manager().accept_authorization(response)
     except ImapOAuthError as error:
-        print(
-            f"Warning: the token store does not work yet, tasks will need it. {error}",
-            file=sys.stderr,
-        )
+        conn_id = mailbox.settings.conn_id
+        warn(f"the token store does not work yet, tasks will need it. {told(error, conn_id)}")

@@ -22,10 +22,14 @@ def run(
     command: Callable[[Any], None] | None = None,
     **arguments: Any,
 ) -> tuple[int, str]:
-    """Run ``login`` or another command here; return its exit code and what it said on stderr."""
+    """
+    Run ``login`` or another command here; return its exit code and what it said on stderr.
+
+    With neither ``device`` nor ``no_browser`` given, a person would have to paste an address.
+    """
     values = {
         "conn_id": CONN_ID,
-        "no_browser": True,
+        "no_browser": "device" not in arguments,
         "device": False,
         "other_account": False,
         "redirect_port": 0,

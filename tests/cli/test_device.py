@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -95,8 +95,27 @@ def test_mail_provider_without_it_says_what_to_do(
     connections.add(
         CONN_ID,
         login=account,
-        extra={"mail_provider": "google", "client_id": "app", "client_secret": "s"},
+        extra={"mail_provider": "google", "client_id": "app", "client_secret": "a-client-secret"},
     )
     code, errors = run(capsys, device=True)
     assert code == 2
     assert "--no-browser" in errors
+
+
+@pytest.mark.parametrize(
+    ("option", "arguments"),
+    [("--no-browser", {"no_browser": True}), ("--redirect-port", {"redirect_port": 8123})],
+)
+def test_option_without_effect_is_refused(
+    authorization_server: AuthorizationServer,
+    account: str,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    arguments: dict[str, Any],
+) -> None:
+    """What a sign-in by code does not use is exit code 2, before any server is asked."""
+    assert account
+    code, errors = run(capsys, **{"no_browser": False, "device": True, **arguments})
+    assert code == 2
+    assert f"{option} would have no effect together with --device" in errors
+    assert not authorization_server.requests

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from airflow_imap_oauth.cli.listener import RedirectListener
+from airflow_imap_oauth.exceptions import AuthorizationFlowError
 
 
 def port_of(listener: RedirectListener) -> int:
@@ -40,3 +41,13 @@ def test_rfc8252_8_10_one_answer_is_taken() -> None:
         url = f"{listener.redirect_uri}/?code=c&state=s"
         assert httpx.get(url, trust_env=False).status_code == 200
         assert httpx.get(url, trust_env=False).status_code == 404
+
+
+def test_nobody_signs_in_in_time() -> None:
+    """Who waited in vain learns which redirect URI the mail provider must know, and other ways."""
+    with RedirectListener(host="localhost", port=0) as listener:
+        with pytest.raises(AuthorizationFlowError, match="Nobody signed in") as caught:
+            listener.wait(state="any", timeout_seconds=0.01)
+        assert listener.redirect_uri in caught.value.hint
+    assert "--redirect-port" in caught.value.hint
+    assert "--no-browser" in caught.value.hint

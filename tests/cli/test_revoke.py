@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,12 +67,44 @@ def test_failed_revocation_still_deletes_here(
     assert nothing_is_left()
 
 
+def test_second_revocation_finds_nothing(
+    authorization_server: AuthorizationServer, account: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no token is left, that is said, no server is asked, and all is well."""
+    authorized(authorization_server, account)
+    assert run(capsys, revoke)[0] == 0
+    authorization_server.reset_counters()
+    revoke(Namespace(conn_id=CONN_ID, verbose=False))
+    shown = capsys.readouterr()
+    assert "There was no token to revoke." in shown.out
+    assert "no longer accepts" not in shown.out
+    assert shown.err == ""
+    assert not authorization_server.recorded("revocation")
+
+
+def test_endpoint_that_cannot_be_asked_is_a_failure(
+    authorization_server: AuthorizationServer,
+    account: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Settings with which the endpoint cannot be asked are exit code 1: the token lives on."""
+    extra = connections.custom(authorization_server, ca_file=str(tmp_path / "missing.pem"))
+    token = authorization_server.mint_refresh_token(account)
+    connections.add(CONN_ID, login=account, password=token, extra=extra)
+    code, errors = run(capsys, revoke)
+    assert code == 1
+    assert "ca_file" in errors
+    assert "may still accept" in errors
+    assert nothing_is_left()
+
+
 def test_where_there_is_no_revocation_the_way_is_told(
     authorization_server: AuthorizationServer,
     account: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A mail provider without an endpoint for it: gone here, and what to do there is said."""
+    """A mail provider without an endpoint for it is exit code 0: what is left to do is said."""
     authorized(
         authorization_server, account, issuer=None, exchange_url=authorization_server.token_url
     )
