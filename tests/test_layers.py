@@ -16,7 +16,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ("exceptions", "oauth", "tokens", "imap", "etl")
 #: Client libraries that take long to load, or that only one seam may know.
-HEAVY = ("msal", "google.auth", "imapclient", "httpx", "requests", "cryptography", "filelock")
+HEAVY = (
+    *("msal", "google.auth", "imapclient", "httpx", "requests", "cryptography", "filelock"),
+    *("python_socks", "jwt", "sqlalchemy"),
+)
+#: What some modules need themselves, and what they load only for a connection that needs it.
+ONLY_WHERE_NEEDED = {
+    "oauth.http": ("python_socks", "jwt", "msal", "google.auth", "requests", "sqlalchemy"),
+    "oauth.client_authentication": ("jwt", "cryptography"),
+    "imap.connect": ("python_socks", "httpx", "jwt", "sqlalchemy"),
+    "tokens.manager": ("httpx", "python_socks", "jwt", "sqlalchemy"),
+}
 FOLDERS = ("airflow_imap_oauth", "benchmarks", "demo", "example_dags", "tests")
 SPDX = (
     "# SPDX-FileCopyrightText: The airflow-imap-oauth authors",
@@ -79,6 +89,13 @@ def test_a_core_package_loads_nothing_heavy(name: str) -> None:
     """Importing a package of the core, without Airflow, loads no client library."""
     program = _HEAVY_AFTER.format(name=f"airflow_imap_oauth.{name}", heavy=HEAVY)
     assert _run(program) == []
+
+
+@pytest.mark.parametrize("name", ONLY_WHERE_NEEDED)
+def test_rare_needs_load_nothing_early(name: str) -> None:
+    """Proxies, signed assertions and databases cost those connections that have them, no others."""
+    heavy = ONLY_WHERE_NEEDED[name]
+    assert _run(_HEAVY_AFTER.format(name=f"airflow_imap_oauth.{name}", heavy=heavy)) == []
 
 
 def test_the_core_needs_no_airflow() -> None:
