@@ -45,6 +45,8 @@ class Proxy:
     :param delay_seconds: Every piece of data is held back for so long, in both directions: half a
         round trip time.
     :param cut_after_bytes: Close every connection after so many bytes from the server; None: never.
+    :ivar http_status: While set, whatever a client sends is answered with this status of HTTP and
+        an empty body, and goes nowhere.
     :ivar bytes_to_client: Bytes that clients received.
     :ivar bytes_to_server: Bytes that clients sent.
     :ivar round_trips: How often clients waited for the server: once for connecting, and once for
@@ -59,6 +61,7 @@ class Proxy:
         self.port = 0
         self.delay_seconds = delay_seconds
         self.cut_after_bytes = cut_after_bytes
+        self.http_status: int | None = None
         self._target_port = target_port
         self._selector = selectors.DefaultSelector()
         self._pairs: dict[socket.socket, _Pair] = {}
@@ -139,6 +142,12 @@ class Proxy:
 
     def _forward(self, pair: _Pair, source: socket.socket, data: bytes) -> None:
         if not data:
+            self._close(pair)
+            return
+        if source is pair.client and self.http_status is not None:
+            head = f"HTTP/1.1 {self.http_status} Trouble\r\nContent-Length: 0\r\n"
+            with suppress(OSError):
+                source.sendall(f"{head}Connection: close\r\n\r\n".encode())
             self._close(pair)
             return
         if source is pair.server:

@@ -17,6 +17,7 @@ import pytest
 from tests.hooks import connections
 from tests.servers.airflow_stack import AirflowStack, sign_in
 from tests.servers.dovecot import dovecot_available
+from tests.servers.proxy import Proxy
 
 if TYPE_CHECKING:
     from tests.servers.authorization_server import AuthorizationServer
@@ -47,13 +48,21 @@ def destination(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("destination")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedAirflow:
+    """An Airflow, and the proxy by which its tasks and triggers reach the API server."""
+
+    stack: AirflowStack
+    execution_api: Proxy
+
+
 @pytest.fixture(scope="session")
-def airflow(
+def watched_airflow(
     tmp_path_factory: pytest.TempPathFactory,
     authorization_server: AuthorizationServer,
     destination: Path,
-) -> Iterator[AirflowStack]:
-    """Give a whole Airflow with the example DAGs and those of the tests."""
+) -> Iterator[WatchedAirflow]:
+    """Start a whole Airflow with the example DAGs and those of the tests."""
     folder = tmp_path_factory.mktemp("airflow")
     dags = folder / "dags"
     shutil.copytree(ROOT / "example_dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
@@ -69,8 +78,24 @@ def airflow(
             "PYTHONPATH": f"{dags}:{ROOT}",
         },
     )
-    with stack:
-        yield stack
+    with Proxy(stack.port) as proxy:
+        url = f"http://localhost:{proxy.port}/execution/"
+        stack.environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = url
+        with stack:
+            yield WatchedAirflow(stack=stack, execution_api=proxy)
+
+
+@pytest.fixture(scope="session")
+def airflow(watched_airflow: WatchedAirflow) -> AirflowStack:
+    """Give a whole Airflow with the example DAGs and those of the tests."""
+    return watched_airflow.stack
+
+
+@pytest.fixture
+def execution_api(watched_airflow: WatchedAirflow) -> Iterator[Proxy]:
+    """Give what stands between tasks and the API server; it does no harm before and after."""
+    yield watched_airflow.execution_api
+    watched_airflow.execution_api.http_status = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
