@@ -20,8 +20,6 @@ from tests.servers.certificates import CertificateAuthority
 from tests.servers.embedded_imap import EmbeddedImapServer, introspection
 
 ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".demo"
-OUTPUT = ROOT / "demo-output"
 CONN_ID = "imap_oauth_default"
 DAG_ID = "example_imap_oauth"
 LOGIN = "alice@example.com"
@@ -29,8 +27,15 @@ LOGIN = "alice@example.com"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What runs, all of it on loopback; ``airflow`` has its database but no process yet."""
+    """
+    What runs, all of it on loopback; ``airflow`` has its database but no process yet.
 
+    :param home: The demo's own files.
+    :param output: Where mail lands.
+    """
+
+    home: Path
+    output: Path
     airflow: AirflowStack
     server: AuthorizationServer
     mail: EmbeddedImapServer
@@ -49,12 +54,17 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """Start the servers, fill the mailbox, and give Airflow a home and the connection."""
-    for folder in (HOME, OUTPUT):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-    ca = CertificateAuthority.create(HOME / "ca")
+def stage(folder: Path = ROOT) -> Iterator[Stage]:
+    """
+    Start the servers, fill the mailbox, and give Airflow a home and the connection.
+
+    :param folder: Gets the folders ``.demo`` and ``demo-output``, in place of those of last time.
+    """
+    home, output = folder / ".demo", folder / "demo-output"
+    for made in (home, output):
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+    ca = CertificateAuthority.create(home / "ca")
     with (
         AuthorizationServer(ca) as server,
         EmbeddedImapServer(introspection(server), ca) as mail,
@@ -62,14 +72,14 @@ def stage() -> Iterator[Stage]:
         for raw in small_mailbox():
             mail.deliver(LOGIN, raw)
         airflow = AirflowStack(
-            HOME / "airflow",
+            home / "airflow",
             dags_folder=ROOT / "example_dags",
             options={"logging.logging_level": "INFO"},
-            environment={"AIRFLOW_VAR_IMAP_OAUTH_EXAMPLE_DESTINATION": f"file://{OUTPUT}/mail"},
+            environment={"AIRFLOW_VAR_IMAP_OAUTH_EXAMPLE_DESTINATION": f"file://{output}/mail"},
         )
         airflow.migrate()
         airflow.add_connection(CONN_ID, _connection(server, mail))
-        yield Stage(airflow=airflow, server=server, mail=mail)
+        yield Stage(home=home, output=output, airflow=airflow, server=server, mail=mail)
 
 
 def _connection(server: AuthorizationServer, mail: EmbeddedImapServer) -> dict[str, Any]:
