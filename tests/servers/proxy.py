@@ -47,6 +47,7 @@ class Proxy:
     :param cut_after_bytes: Close every connection after so many bytes from the server; None: never.
     :ivar http_status: While set, whatever a client sends is answered with this status of HTTP and
         an empty body, and goes nowhere.
+    :ivar refusals: How often that happened.
     :ivar bytes_to_client: Bytes that clients received.
     :ivar bytes_to_server: Bytes that clients sent.
     :ivar round_trips: How often clients waited for the server: once for connecting, and once for
@@ -75,6 +76,7 @@ class Proxy:
         self.bytes_to_server = 0
         self.round_trips = 0
         self.connections = 0
+        self.refusals = 0
 
     def __enter__(self) -> Proxy:
         """Listen and forward, in one thread."""
@@ -148,6 +150,7 @@ class Proxy:
             head = f"HTTP/1.1 {self.http_status} Trouble\r\nContent-Length: 0\r\n"
             with suppress(OSError):
                 source.sendall(f"{head}Connection: close\r\n\r\n".encode())
+            self.refusals += 1
             self._close(pair)
             return
         if source is pair.server:

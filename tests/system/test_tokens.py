@@ -60,9 +60,11 @@ def test_api_server_in_trouble_costs_no_token(
 
     run_id = airflow.trigger("fetch_once", conf=conf)
     _wait_for_token_request(authorization_server)
+    execution_api.reset_counters()
     execution_api.http_status = 500
     time.sleep(30)
     execution_api.http_status = None
+    assert execution_api.refusals
     run = airflow.wait_for_run("fetch_once", run_id, timeout_seconds=400)
 
     assert run.state == "success", airflow.task_log(run, "fetch")
