@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from airflow_imap_oauth.hooks.config import PackageOptions
 from airflow_imap_oauth.hooks.masking import mask
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens.sealing import Sealer, SealingKey, is_sealed
+
+_SECRETS = ("client_secret", "certificate_private_key", "service_account_key")
 
 
 class MaskingSealer(Sealer):
@@ -107,6 +110,16 @@ def sealed_secrets(
         for name, secret in plain.items()
         if secret is not None and not is_sealed(str(stored.get(name, "")).strip())
     }
+
+
+def plain_secrets(extra: str | None) -> tuple[str, ...]:
+    """Return the keys of ``extra`` whose secrets stand in the connection as they were typed."""
+    try:
+        stored = json.loads(extra or "{}")
+    except ValueError:
+        return ()
+    values = ((name, str(stored.get(name) or "").strip()) for name in _SECRETS)
+    return tuple(name for name, value in values if value and not is_sealed(value))
 
 
 def purpose_of(name: str) -> str:

@@ -33,6 +33,7 @@ class TokenState:
     :param access_token_expires_at: None where there is no access token.
     :param last_refresh_at: None before the first renewal.
     :param last_error: Of the last renewal, or None if that succeeded.
+    :param scopes: As granted; empty where that is not known.
     :param account: Whose tokens they are, by claim; None where that is not known.
     :param generation: Of the record; 0 where there is none.
     """
@@ -43,6 +44,7 @@ class TokenState:
     access_token_expires_at: datetime | None = None
     last_refresh_at: datetime | None = None
     last_error: LastError | None = None
+    scopes: tuple[str, ...] = ()
     account: Mapping[str, str] | None = None
     generation: int = 0
 
@@ -85,6 +87,7 @@ def _of_record(record: TokenRecord, *, status: TokenStatus, reason: str | None) 
         access_token_expires_at=record.access_token_expires_at,
         last_refresh_at=record.last_refresh_at,
         last_error=record.last_error,
+        scopes=record.scopes,
         account=record.account,
         generation=record.generation,
     )
