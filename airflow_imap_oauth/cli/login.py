@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 import webbrowser
@@ -13,30 +12,21 @@ from typing import Any
 from airflow.utils.cli import suppress_logs_and_warning
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
 
-from airflow_imap_oauth.cli.connections import NewSecrets, load, save
+from airflow_imap_oauth.admin import authorization
+from airflow_imap_oauth.admin.connections import load
 from airflow_imap_oauth.cli.exit_codes import exit_codes, told, warn
 from airflow_imap_oauth.cli.listener import RedirectListener
-from airflow_imap_oauth.exceptions import (
-    AuthorizationFlowError,
-    ConfigurationError,
-    ImapOAuthError,
-)
-from airflow_imap_oauth.hooks.keys import sealed_secrets
+from airflow_imap_oauth.exceptions import AuthorizationFlowError, ConfigurationError
 from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox
 from airflow_imap_oauth.oauth import authorization_code, device_authorization, discovery
-from airflow_imap_oauth.oauth.accounts import is_another
 from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.oauth.http import Transport
 from airflow_imap_oauth.oauth.responses import TokenResponse
-from airflow_imap_oauth.oauth.scopes import surplus_warning
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens.manager import utc_now
-from airflow_imap_oauth.tokens.refreshing import ServerRefresh
-from airflow_imap_oauth.tokens.seeds import seal_refresh_token
 
 _MAX_PORT = 65535
 _DYNAMIC_PORTS = range(49152, 65536)
-_EVENT = "imap_oauth.authorized"
 _INTERRUPTED = "Stopped; nothing was saved."
 
 
@@ -56,7 +46,7 @@ def _login(args: Any) -> None:
     # Before anybody signs in: without a key, what they bring back could not be kept.
     mailbox.sealer.seal("probe", purpose="probe", binding={})
     if mailbox.settings.oauth.grant != "user_consent":
-        _check_own_access(mailbox)
+        _prove_own_access(mailbox)
     else:
         _authorize(mailbox, args)
     warn(expiry_warning(mailbox.settings.oauth, utc_now().date()))
@@ -90,25 +80,20 @@ def _authorize(mailbox: Mailbox, args: Any) -> None:
     """Let a person sign in, and keep what comes of it."""
     with Transport(mailbox.settings.oauth.transport) as transport:
         response = _sign_in(mailbox.settings.oauth, args, transport)
-    _check_account(mailbox, response, confirmed=args.other_account)
-    _save(
-        mailbox,
-        seal_refresh_token(
-            response,
-            settings=mailbox.settings.oauth,
-            binding=mailbox.binding,
-            sealer=mailbox.sealer,
-        ),
-    )
+    if not args.other_account:
+        remedy = "repeat the command with --other-account."
+        authorization.refuse_another_account(mailbox, response, remedy=remedy)
+    warn(authorization.other_name_warning(mailbox, response))
+    kept = authorization.keep(mailbox, response)
     print(f"Authorized. The connection '{mailbox.settings.conn_id}' holds the sealed token.")
-    warn(surplus_warning(mailbox.settings.oauth, response.scopes))
-    _begin_record(mailbox, response)
+    warn(kept.surplus)
+    if kept.store_failure is not None:
+        problem = told(kept.store_failure, mailbox.settings.conn_id)
+        warn(f"the token store does not work yet, tasks will need it. {problem}")
 
 
-def _check_own_access(mailbox: Mailbox) -> None:
-    """Nobody signs in: see whether the client's own credential works, and seal it."""
-    ServerRefresh(mailbox.settings.oauth)("")
-    _save(mailbox, None)
+def _prove_own_access(mailbox: Mailbox) -> None:
+    authorization.prove_own_access(mailbox)
     print(
         f"Nobody needs to sign in: the connection '{mailbox.settings.conn_id}' gets its tokens by "
         "itself, and just did. Its secrets are sealed."
@@ -126,36 +111,6 @@ def _sign_in(settings: OAuthSettings, args: Any, transport: Transport) -> TokenR
     )
     sign_in = _by_paste if args.no_browser else _by_browser
     return sign_in(settings, args.redirect_port, transport)
-
-
-def _check_account(mailbox: Mailbox, response: TokenResponse, *, confirmed: bool) -> None:
-    """Refuse another account than the one that authorized before, unless that is confirmed."""
-    settings = mailbox.settings.oauth
-    shown = response.account.shown if response.account else None
-    who = f"as {shown}" if shown else "with an account"
-    bound = mailbox.token_manager().state().account
-    if is_another(bound, response.account) and not confirmed:
-        raise AuthorizationFlowError(
-            f"You signed in {who} that is not the account which authorized before, so nothing was"
-            " saved.",
-            hint=f"{_sign_in_anew(settings.login)} If the change is meant, repeat the command with"
-            " --other-account.",
-            step="sign-in",
-        )
-    if shown and shown.lower() != settings.login.lower():
-        warn(
-            f"You signed in as {shown}; the connection says {settings.login} ('Mailbox address' in"
-            " the form). If these are two names of one account, or the mailbox is shared with it,"
-            " all is well. If the address is wrong, correct it. If the person is wrong:"
-            f" {_sign_in_anew(settings.login)}"
-        )
-
-
-def _sign_in_anew(login: str) -> str:
-    return (
-        f"Run the command again to sign in as {login}. A browser that signs you in as somebody else"
-        " without asking: sign out there first, or open the printed address in a private window."
-    )
 
 
 def _by_device(settings: OAuthSettings, transport: Transport) -> TokenResponse:
@@ -198,37 +153,3 @@ def _by_paste(settings: OAuthSettings, redirect_port: int, transport: Transport)
     if not pasted:
         raise AuthorizationFlowError("No address was pasted.", step="sign-in")
     return authorization_code.finish(settings, pending, pasted, transport)
-
-
-def _save(mailbox: Mailbox, sealed_refresh_token: str | None) -> None:
-    """Write what is sealed into the connection: the refresh token, and secrets typed plain."""
-
-    def decide(row: Any) -> NewSecrets:
-        now = open_mailbox(row, mailbox.options)
-        if (now.binding, now.settings.oauth.login) != (
-            mailbox.binding,
-            mailbox.settings.oauth.login,
-        ):
-            raise AuthorizationFlowError(
-                "The connection was changed while you signed in, so nothing was saved."
-            )
-        stored = json.loads(row.extra or "{}")
-        sealed = sealed_secrets(now.settings.oauth, stored, now.binding, now.sealer)
-        return NewSecrets(password=sealed_refresh_token, extra=dict(sealed))
-
-    oauth = mailbox.settings.oauth
-    save(
-        mailbox.settings.conn_id,
-        decide,
-        event=_EVENT,
-        details={"mail_provider": oauth.profile.name, "login": oauth.login},
-    )
-
-
-def _begin_record(mailbox: Mailbox, response: TokenResponse) -> None:
-    """Keep the access token that came along; without it, the next use renews at once."""
-    try:
-        mailbox.token_manager().accept_authorization(response)
-    except ImapOAuthError as error:
-        conn_id = mailbox.settings.conn_id
-        warn(f"the token store does not work yet, tasks will need it. {told(error, conn_id)}")

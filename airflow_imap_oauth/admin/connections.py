@@ -25,7 +25,7 @@ from airflow.secrets.metastore import MetastoreBackend
 from airflow.utils.session import create_session
 from sqlalchemy import select, update
 
-from airflow_imap_oauth.cli.database import faults_in_words
+from airflow_imap_oauth.admin.database import faults_in_words
 from airflow_imap_oauth.exceptions import AuthorizationFlowError, ConfigurationError
 
 _MAX_ATTEMPTS = 5
@@ -35,7 +35,7 @@ _STEP = "saving the connection"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSecrets:
     """
-    What a command writes into a connection.
+    What is written into a connection.
 
     :param password: The sealed refresh token; empty: none; None leaves what is there.
     :param extra: New values by key, sealed; None takes the key away.
@@ -89,6 +89,7 @@ def save(
     *,
     event: str,
     details: dict[str, str],
+    owner: str | None = None,
 ) -> None:
     """
     Write secrets into a connection, together with an audit row.
@@ -97,6 +98,7 @@ def save(
         the row no longer allows it. It is asked again if somebody else wrote the row meanwhile.
     :param event: Of the audit row.
     :param details: For people, without secrets.
+    :param owner: Who does it, for the audit row; None: the user of this process.
     :raises AuthorizationFlowError: If the row keeps changing. Start again.
     """
     audit = json.dumps({"connection": conn_id, **details})
@@ -105,7 +107,7 @@ def save(
             row = _find(session, conn_id)
             new = decide(row)
             if _written(session, row, new):
-                session.add(Log(event=event, owner=_user(), extra=audit))
+                session.add(Log(event=event, owner=owner or _user(), extra=audit))
                 return
     raise AuthorizationFlowError(
         "Others kept changing the connection, so nothing was saved.", conn_id=conn_id, step=_STEP
