@@ -45,6 +45,7 @@ from airflow_imap_oauth.tokens.record_keeper import RecordKeeper
 from airflow_imap_oauth.tokens.refreshing import Refresh, ServerRefresh
 from airflow_imap_oauth.tokens.rejections import Rejections
 from airflow_imap_oauth.tokens.renewal import Renewal, RenewalTimes
+from airflow_imap_oauth.tokens.resealing import Resealing
 from airflow_imap_oauth.tokens.ruling import Ruling
 from airflow_imap_oauth.tokens.sealing import Sealer
 from airflow_imap_oauth.tokens.seeds import (
@@ -153,6 +154,12 @@ class TokenManager:
             times=self._times,
             now=now,
         )
+        self._resealing = Resealing(
+            self._ruling,
+            keeper=self._keeper,
+            sealer=self._sealer,
+            renewal_seconds=0.0 if isinstance(store, LeasingStore) else abandoned_after_seconds,
+        )
 
     def get_access_token(self) -> str:
         """
@@ -227,6 +234,28 @@ class TokenManager:
                     return self._forgotten(revoke)
             finally:
                 self._keeper.forget_unsaved()
+
+    def must_reseal(self) -> bool:
+        """
+        Tell whether another key than the first has sealed the tokens: no lock, no network.
+
+        :raises SealingError: If they do not open here. A retry cannot help.
+        :raises TokenStoreError: If the store does not work. A retry helps.
+        """
+        with self._located():
+            return self._resealing.is_due()
+
+    def reseal(self) -> None:
+        """
+        Seal the tokens with the first key, so that the others are needed no more.
+
+        :raises SealingError: If they do not open here. A retry cannot help.
+        :raises TokenStoreError: If the store does not work, or a renewal is under way. A retry
+            helps.
+        """
+        timeout_seconds = self._lock_timeout_seconds
+        with self._located(), self._lock.hold(timeout_seconds=timeout_seconds), self._leased():
+            self._resealing.run(self._now())
 
     def state(self) -> TokenState:
         """

@@ -152,6 +152,17 @@ class Sealer:
             step="unsealing",
         )
 
+    def resealed(self, text: str, *, purpose: str, binding: Mapping[str, str]) -> str:
+        """
+        Return a sealed secret as the first key seals it: the text itself where that has sealed it.
+
+        :raises SealingError: If it does not open. A retry cannot help.
+        """
+        plain = self.open(text, purpose=purpose, binding=binding)
+        if _parse(text)[0] == self._first_key().key_id:
+            return text
+        return self.seal(plain, purpose=purpose, binding=binding)
+
     def holds_key_of(self, text: str) -> bool:
         """
         Tell whether the key of a sealed secret is here, whatever else may be wrong.

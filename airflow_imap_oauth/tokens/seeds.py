@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -21,7 +22,7 @@ from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens.record import TokenRecord
 from airflow_imap_oauth.tokens.sealing import Sealer, is_sealed
-from airflow_imap_oauth.tokens.transitions import begun
+from airflow_imap_oauth.tokens.transitions import begun, without_access_token
 
 #: What the refresh token in a connection is sealed for.
 SEED_PURPOSE = "refresh token of a connection"
@@ -101,8 +102,13 @@ class TokenSealer:
         )
 
     def open_access_token(self, record: TokenRecord) -> str | None:
-        """Open the record's access token; None where it has none."""
-        if record.access_token is None:
+        """
+        Open the record's access token; None where it has none, or none whose key is here.
+
+        Without its key it is worth one renewal, with the refresh token that opens; the connection's
+        own, which the record has outlived, must not be spent instead.
+        """
+        if record.access_token is None or not self._sealer.holds_key_of(record.access_token):
             return None
         return self._sealer.open(
             record.access_token, purpose=_RECORD_ACCESS_PURPOSE, binding=self._record_binding
@@ -128,6 +134,35 @@ class TokenSealer:
             return replace(tokens, record=swapped, refresh_token=self.open_refresh_token(swapped))
         except SealingError:
             return None
+
+    def resealed(self, record: TokenRecord) -> TokenRecord | None:
+        """
+        Return the next generation of a record, with the same tokens sealed by the first key.
+
+        An access token that does not open is dropped, which costs one request. The refresh token
+        before the last rotation stays as it is then: its key may come back.
+
+        :return: None where the first key has sealed them all.
+        :raises SealingError: If the refresh token does not open. A retry cannot help.
+        """
+        previous, access_token = record.previous_refresh_token, None
+        refresh_token = self._resealed(record.refresh_token, _RECORD_REFRESH_PURPOSE)
+        with suppress(SealingError):
+            previous = previous and self._resealed(previous, _RECORD_REFRESH_PURPOSE)
+        with suppress(SealingError):
+            access_token = record.access_token and self._resealed(
+                record.access_token, _RECORD_ACCESS_PURPOSE
+            )
+        resealed = replace(
+            record if access_token else without_access_token(record),
+            access_token=access_token,
+            refresh_token=refresh_token,
+            previous_refresh_token=previous,
+        )
+        return None if resealed == record else replace(resealed, generation=record.generation + 1)
+
+    def _resealed(self, text: str, purpose: str) -> str:
+        return self._sealer.resealed(text, purpose=purpose, binding=self._record_binding)
 
     def opens(self, record: TokenRecord) -> bool:
         """Tell whether the record's refresh token opens here."""
