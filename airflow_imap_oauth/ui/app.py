@@ -3,39 +3,34 @@
 """
 The pages under ``/imap-oauth``, inside Airflow's API server.
 
-Every route demands what Airflow itself demands of a user who looks at connections. Nothing here
-reaches a mail server or an authorization server.
+Every route demands what Airflow itself demands of a user who looks at connections, or changes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from importlib.resources import files
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.common.db.common import SessionDep  # noqa: TC002  # FastAPI reads it
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_connection
-from airflow.configuration import conf
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from fastapi.responses import RedirectResponse, Response
 
-from airflow_imap_oauth.admin.mailboxes import list_mailboxes
+from airflow_imap_oauth.ui.access import may_read_connections
+from airflow_imap_oauth.ui.addresses import base_path, page_path
+from airflow_imap_oauth.ui.pages import mailboxes
+from airflow_imap_oauth.ui.rendering import style_sheet
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 _UNAUTHORIZED = 401
-_READ_CONNECTIONS = Depends(requires_access_connection("GET"))
 
 _HEADERS = (
     (
         b"content-security-policy",
         (
-            b"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+            b"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; "
             b"frame-ancestors 'none'"
         ),
     ),
@@ -71,32 +66,14 @@ def create_app() -> SecurityHeaders:
     """Build the application."""
     app = FastAPI(title="IMAP mailboxes", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(HTTPException, _ask_to_sign_in)
-    pages = files("airflow_imap_oauth.ui")
-    templates = Environment(
-        loader=FileSystemLoader(str(pages / "templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    style_sheet = (pages / "static" / "style.css").read_text(encoding="utf-8")
+    for page in (mailboxes,):
+        app.include_router(page.router)
 
-    @app.get("/", dependencies=[_READ_CONNECTIONS])
-    def mailboxes(user: GetUserDep, session: SessionDep) -> HTMLResponse:
-        readable = get_auth_manager().get_authorized_connections(
-            user=user, method="GET", session=session
-        )
-        listing = list_mailboxes(session, readable)
-        page = templates.get_template("mailboxes.html")
-        return HTMLResponse(page.render(listing=listing, base_path=_base_path()))
-
-    @app.get("/style.css", dependencies=[_READ_CONNECTIONS])
+    @app.get("/style.css", dependencies=[may_read_connections])
     def style() -> Response:
-        return Response(style_sheet, media_type="text/css")
+        return Response(style_sheet(), media_type="text/css")
 
     return SecurityHeaders(app)
-
-
-def _base_path() -> str:
-    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
 
 
 async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
@@ -106,5 +83,5 @@ async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
     wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
     if error.status_code != _UNAUTHORIZED or not wants_page:
         return await http_exception_handler(request, error)
-    query = urlencode({"next": f"{_base_path()}/imap-oauth/"})
-    return RedirectResponse(f"{_base_path()}/api/v2/auth/login?{query}", status_code=303)
+    query = urlencode({"next": page_path()})
+    return RedirectResponse(f"{base_path()}/api/v2/auth/login?{query}", status_code=303)
