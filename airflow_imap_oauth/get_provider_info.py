@@ -50,8 +50,9 @@ def _options() -> dict[str, Any]:
             "string",
             "",
             "Keys that seal tokens and client secrets: comma-separated, each 32 random bytes as "
-            "URL-safe base64. The first one seals, all of them open. Empty: keys derived from "
-            "Airflow's Fernet keys. Every host needs the same.",
+            "URL-safe base64. The first one seals, all of them open, and so do keys derived from "
+            "Airflow's Fernet keys; where this is empty, the first of those seals. Every host "
+            "needs the same.",
             sensitive=True,
         ),
         "sql_alchemy_conn": _option(

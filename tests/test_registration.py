@@ -111,12 +111,14 @@ def test_commands_are_registered() -> None:
     module, _, name = path.rpartition(".")
     (group,) = getattr(importlib.import_module(module), name)()
     assert group.name in ALL_COMMANDS_DICT
-    assert [command.name for command in group.subcommands] == ["login", "revoke"]
+    assert [command.name for command in group.subcommands] == ["login", "revoke", "rotate-keys"]
     from airflow_imap_oauth.cli.login import login
     from airflow_imap_oauth.cli.revoke import revoke
+    from airflow_imap_oauth.cli.rotate_keys import rotate_keys
 
     assert callable(login)
     assert callable(revoke)
+    assert callable(rotate_keys)
 
 
 def test_entry_points_are_installed() -> None:

@@ -64,6 +64,23 @@ def load(conn_id: str) -> Connection:
 
 
 def _refuse_elsewhere(conn_id: str) -> None:
+    found = elsewhere(conn_id)
+    if found is not None:
+        name, _ = found
+        raise ConfigurationError(
+            f"It is defined by {name}, which Airflow cannot write.",
+            hint="Keep it in Airflow's database to authorize it here, or put a refresh token "
+            "into its password where it is defined.",
+        )
+
+
+def elsewhere(conn_id: str) -> tuple[str, Any] | None:
+    """
+    Find what hides a connection of the database: environment variables, or a secrets backend.
+
+    :return: Who defines it, and the connection; None where nobody does.
+    :raises ConfigurationError: If that cannot be told.
+    """
     for backend in ensure_secrets_loaded():
         if isinstance(backend, MetastoreBackend):
             continue
@@ -76,11 +93,8 @@ def _refuse_elsewhere(conn_id: str) -> None:
                 hint="Check what it holds under this id, and [secrets] backend_kwargs.",
             ) from None
         if found:
-            raise ConfigurationError(
-                f"It is defined by {name}, which Airflow cannot write.",
-                hint="Keep it in Airflow's database to authorize it here, or put a refresh token "
-                "into its password where it is defined.",
-            )
+            return name, found
+    return None
 
 
 def save(

@@ -18,7 +18,7 @@ from airflow.cli.cli_config import (
     lazy_load_command,
 )
 
-from airflow_imap_oauth.cli.exit_codes import LOGIN_CODES, REVOKE_CODES
+from airflow_imap_oauth.cli.exit_codes import LOGIN_CODES, REVOKE_CODES, ROTATE_CODES
 
 _CONN_ID = Arg(  # type: ignore[no-untyped-call]
     ("conn_id",),
@@ -51,6 +51,18 @@ _REDIRECT_PORT = Arg(  # type: ignore[no-untyped-call]
     help="The port in the redirect URI, where the registration at the mail provider names a fixed "
     "one. The command listens there, but for --no-browser. 0, the default, takes any free port.",
 )
+_CONN_IDS = Arg(  # type: ignore[no-untyped-call]
+    ("conn_ids",),
+    nargs="*",
+    metavar="CONN_ID",
+    help="Only these connections. Without any: all connections of type IMAP (OAuth 2.0) that "
+    "Airflow's database holds.",
+)
+_DRY_RUN = Arg(  # type: ignore[no-untyped-call]
+    ("--dry-run",),
+    action="store_true",
+    help="Change nothing, and print what would be sealed anew.",
+)
 
 
 def get_cli_commands() -> list[CLICommand]:
@@ -82,6 +94,18 @@ def get_cli_commands() -> list[CLICommand]:
                     f"answers. {REVOKE_CODES}",
                     func=lazy_load_command("airflow_imap_oauth.cli.revoke.revoke"),
                     args=(_CONN_ID, ARG_VERBOSE),
+                ),
+                ActionCommand(
+                    name="rotate-keys",
+                    help="Seal secrets anew, so that an old key can be removed",
+                    description="Seal with the first of the option token_keys, or of Airflow's "
+                    "Fernet keys, what another of them has sealed: secrets in connections, and "
+                    "tokens in the token store. Plain secrets stay plain, but are named. "
+                    "Connections that environment variables or a secrets backend define are not in "
+                    "Airflow's database: give their ids, and their tokens in the store are sealed "
+                    f"anew; what they hold themselves only you can change. {ROTATE_CODES}",
+                    func=lazy_load_command("airflow_imap_oauth.cli.rotate_keys.rotate_keys"),
+                    args=(_CONN_IDS, _DRY_RUN, ARG_VERBOSE),
                 ),
             ),
         )

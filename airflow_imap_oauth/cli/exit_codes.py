@@ -12,7 +12,8 @@ The message says whether to try again. After ``revoke`` the mail provider may st
 token.
 
 2 means that something must be put right in this Airflow first: the connection, an option of the
-command, a key, the set-up of the database. Nothing was changed.
+command, a key, the set-up of the database. Nothing was changed, except that ``rotate-keys`` goes on
+with the other connections.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ REVOKE_CODES = (
     "none, or this mail provider offers no revocation; then a line on standard error says what to "
     "do there. 1: the mail provider may still accept the token, because it refused or did not "
     f"answer, or a database did not work; the message says what to do. {_EXIT_2}"
+)
+ROTATE_CODES = (
+    "Exit codes. 0: all that is sealed is sealed with the first key. 1: a database or the token "
+    "store did not work for some connection; run the command again. 2: something must be put right "
+    "first (a connection, a key); standard error names it. All other connections are done in any "
+    "case."
 )
 
 

@@ -10,10 +10,14 @@ from dataclasses import replace
 
 from airflow_imap_oauth.exceptions import SealingError
 from airflow_imap_oauth.hooks.config import PackageOptions
+from airflow_imap_oauth.hooks.connection import ConnectionLike
 from airflow_imap_oauth.hooks.masking import mask
 from airflow_imap_oauth.oauth.settings import OAuthSettings
-from airflow_imap_oauth.tokens.sealing import Sealer, SealingKey, is_sealed
+from airflow_imap_oauth.tokens.sealing import AUTHORIZE_AGAIN, Sealer, SealingKey, is_sealed
+from airflow_imap_oauth.tokens.seeds import SEED_PURPOSE
 
+_PASSWORD = "password"  # noqa: S105  # where it stands, not what it is
+_SEEDS = (_PASSWORD, "refresh_token")
 _SECRETS = ("client_secret", "certificate_private_key", "service_account_key")
 
 
@@ -40,15 +44,15 @@ def sealer(options: PackageOptions) -> Sealer:
     """
     Return a sealer with the configured keys.
 
-    They are those of ``[imap_oauth] token_keys``, else keys derived from Airflow's Fernet keys,
-    as far as these are keys at all. With none, sealing fails and says what to configure.
+    They are those of ``[imap_oauth] token_keys``, and behind them keys derived from Airflow's
+    Fernet keys, as far as these are keys at all: whoever begins to use ``token_keys`` can still
+    open what was sealed before. With none, sealing fails and says what to configure.
 
     :raises ConfigurationError: If an entry of ``token_keys`` is malformed. A retry cannot help.
     """
-    if options.token_keys:
-        return MaskingSealer([SealingKey.from_token_key(text) for text in options.token_keys])
+    own = [SealingKey.from_token_key(text) for text in options.token_keys]
     derived = [SealingKey.from_fernet_key(text) for text in options.fernet_keys]
-    return MaskingSealer([key for key in derived if key is not None])
+    return MaskingSealer([*own, *(key for key in derived if key is not None)])
 
 
 def with_open_secrets(
@@ -68,7 +72,7 @@ def with_open_secrets(
         except SealingError as error:
             raise SealingError(
                 f"Key '{name}' of extra: {error.message}",
-                hint="Undo what was changed, or enter it again.",
+                hint=error.hint.replace(AUTHORIZE_AGAIN, "enter it again"),
                 conn_id=settings.conn_id,
                 step=error.step,
             ) from None
@@ -110,6 +114,33 @@ def sealed_secrets(
         for name, secret in plain.items()
         if secret is not None and not is_sealed(str(stored.get(name, "")).strip())
     }
+
+
+def resealed_secrets(
+    connection: ConnectionLike, binding: Mapping[str, str], sealer: Sealer
+) -> dict[str, str]:
+    """
+    Seal anew, with the first key, what a connection holds sealed by another one.
+
+    :return: New values by where they stand: ``password``, or the key of ``extra``.
+    :raises SealingError: If one of them does not open here. A retry cannot help.
+    """
+    stored = {**json.loads(connection.extra or "{}"), _PASSWORD: connection.password}
+    held = {name: str(stored.get(name) or "").strip() for name in (*_SEEDS, *_SECRETS)}
+    values = {}
+    for name, text in held.items():
+        if not is_sealed(text):
+            continue
+        purpose = SEED_PURPOSE if name in _SEEDS else purpose_of(name)
+        try:
+            resealed = sealer.resealed(text, purpose=purpose, binding=binding)
+        except SealingError as error:
+            where = "The password" if name == _PASSWORD else f"Key '{name}' of extra"
+            error.message = f"{where}: {error.message}"
+            raise
+        if resealed != text:
+            values[name] = resealed
+    return values
 
 
 def plain_secrets(extra: str | None) -> tuple[str, ...]:

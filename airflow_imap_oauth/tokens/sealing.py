@@ -31,11 +31,13 @@ _SCHEME = "sealed:"
 _VERSION = "v1"
 _OPTION = "[imap_oauth] token_keys"
 
+#: How hints about a refresh token end; a secret that a person typed is entered again instead.
+AUTHORIZE_AGAIN = "authorize again: airflow imap-oauth login CONN_ID"
+
 _KEYS_HINT = (
-    f"Give every host the same {_OPTION} (or the same [core] fernet_key), or authorize again: "
-    "airflow imap-oauth login CONN_ID."
+    f"Give every host the same {_OPTION} (or the same [core] fernet_key), or {AUTHORIZE_AGAIN}."
 )
-_AGAIN_HINT = "Undo that change, or authorize again: airflow imap-oauth login CONN_ID."
+_AGAIN_HINT = f"Undo that change, or {AUTHORIZE_AGAIN}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +198,7 @@ def _parse(text: str) -> tuple[str, bytes]:
             return parts[2], data
     raise SealingError(
         "The text is not a sealed secret of a version known here, or it was cut off.",
-        hint="Authorize again: airflow imap-oauth login CONN_ID.",
+        hint=f"Copy it in full, or {AUTHORIZE_AGAIN}.",
         step="unsealing",
     )
 

@@ -289,6 +289,7 @@ def test_missing_key_is_told(
     only_mailbox: Mailbox, browser: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record sealed with a key that this server lacks is told, with the key's setting."""
+    monkeypatch.setenv("AIRFLOW__IMAP_OAUTH__TOKEN_KEYS", "B" * 42 + "A=")
     ImapOAuthHook(only_mailbox.conn_id).get_access_token()
     monkeypatch.setenv("AIRFLOW__IMAP_OAUTH__TOKEN_KEYS", "A" * 43 + "=")
     sign_in(browser)
