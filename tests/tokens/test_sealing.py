@@ -72,6 +72,11 @@ def test_what_counts_as_sealed() -> None:
         {"revoke_url": "https://evil.example/revoke"},
         {"imap_host": "imap.evil.example"},
         {"client_id": "evil"},
+        {"device_url": "https://evil.example/device"},
+        {"ca_file": "/tmp/evil.pem"},
+        {"grant": "client_credentials"},
+        {"login": "chief@example.com"},
+        {"mailbox": "chief@example.com"},
     ],
     ids=lambda changed: next(iter(changed)),
 )
@@ -130,6 +135,26 @@ def test_the_first_key_seals_and_all_open() -> None:
     assert both.open(_seal(), purpose="a", binding=BINDING) == PLAIN
     resealed = both.seal(PLAIN, purpose="a", binding=BINDING)
     assert Sealer([_key(2)]).open(resealed, purpose="a", binding=BINDING) == PLAIN
+
+
+def test_what_another_key_sealed_is_sealed_anew() -> None:
+    """After that it opens with the first key alone, for the same purpose and binding."""
+    resealed = Sealer([_key(2), _key(1)]).resealed(_seal(), purpose="a", binding=BINDING)
+    assert Sealer([_key(2)]).open(resealed, purpose="a", binding=BINDING) == PLAIN
+
+
+def test_what_the_first_key_sealed_stays_as_it_is() -> None:
+    """To seal anew what needs it not changes no character."""
+    text = _seal()
+    assert Sealer([_key(1), _key(2)]).resealed(text, purpose="a", binding=BINDING) == text
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_does_not_open_is_not_sealed_anew(number: int) -> None:
+    """Neither a missing key nor another binding is passed over, whichever key is first."""
+    keys = Sealer([_key(number)])
+    with pytest.raises(SealingError):
+        keys.resealed(_seal(), purpose="a", binding={**BINDING, "client_id": "evil"})
 
 
 def test_a_key_is_looked_up_by_its_name() -> None:
