@@ -10,8 +10,10 @@ from dataclasses import replace
 import pytest
 
 from airflow_imap_oauth.exceptions import SealingError, TokenPersistError, TokenStoreError
+from airflow_imap_oauth.tokens.file_store import FileTokenStore
 from airflow_imap_oauth.tokens.leases import HostMemory, Lease, LeaseTerms, NoLease
 from airflow_imap_oauth.tokens.record import TokenRecord
+from airflow_imap_oauth.tokens.sql_store import SqlTokenStore
 from tests.tokens.support import Rig, broken_store_error, sealer_of
 
 NEW_KEY_ID = "000000000002"
@@ -197,6 +199,20 @@ def test_with_the_lease_nobody_else_renews(rig: Rig, monkeypatch: pytest.MonkeyP
     assert attempts == [before.generation]
     assert rig.store.record.in_flight_at == before.in_flight_at
     assert key_ids(rig.store.record) == {NEW_KEY_ID}
+
+
+@pytest.mark.parametrize("kind", ["sql", "file"])
+def test_lease_is_free_afterwards(rig: Rig, kind: str) -> None:
+    """With a store that parts hosts, the next renewal need not wait, and opens what it finds."""
+    database = f"sqlite:///{rig.folder}/tokens.db"
+    rig.store = SqlTokenStore(database) if kind == "sql" else FileTokenStore(rig.folder / "tokens")
+    rotated_once(rig)
+    reseal(rig)
+    assert key_ids(TokenRecord.from_json(rig.store.load("mail"))) == {NEW_KEY_ID}
+    rig.expire()
+    # Another host: it knows nothing of who held the lease here.
+    assert rig.manager(seed=None, lock_folder=rig.folder / "other").get_access_token()
+    assert rig.grant.requests == 3
 
 
 def test_access_token_without_its_key_does_not_wake_the_seed(rig: Rig) -> None:
