@@ -13,6 +13,7 @@ from airflow_imap_oauth.hooks.masking import mask
 from airflow_imap_oauth.oauth.profiles import ClientAuthMethod, Grant, MailProviderProfile
 from airflow_imap_oauth.oauth.proxies import checked_proxy_url
 from airflow_imap_oauth.oauth.settings import (
+    OWN_PARAMETERS,
     ClientKey,
     Endpoints,
     OAuthSettings,
@@ -29,13 +30,6 @@ _GRANTS: dict[Grant, str] = {
     "service_account": "a service account acts for the mailbox's account",
 }
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
-#: What an authorization request says for itself; a connection cannot say otherwise.
-_OWN_PARAMETERS = frozenset(
-    {
-        *("response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce"),
-        *("code_challenge", "code_challenge_method", "request", "request_uri"),
-    }
-)
 
 
 def read_client(
@@ -204,7 +198,7 @@ def _tenant(fields: Fields, profile: MailProviderProfile, grant: Grant) -> str |
             "Enter the directory (tenant) ID of the application's registration.",
         )
     shared = (None, "common", "organizations", "consumers")
-    if grant == "client_credentials" and tenant_id in shared:
+    if grant == "client_credentials" and (tenant_id and tenant_id.lower()) in shared:
         raise fields.error(
             "Key 'tenant_id' of extra names no single organisation, which an application that signs"
             " in by itself needs.",
@@ -220,7 +214,7 @@ def _authorize_params(fields: Fields, grant: Grant) -> dict[str, str]:
             f"Key 'authorize_params' of extra is not used: with grant '{grant}' nobody is asked.",
             "Leave it empty.",
         )
-    own = sorted(_OWN_PARAMETERS & params.keys())
+    own = sorted(name for name in params if name.lower() in OWN_PARAMETERS)
     if own:
         raise fields.error(
             f"Key 'authorize_params' of extra may not set {', '.join(own)}.",

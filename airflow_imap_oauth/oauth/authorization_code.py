@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
-from urllib.parse import urlencode, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 from airflow_imap_oauth.exceptions import (
     AuthorizationFlowError,
@@ -31,7 +31,7 @@ from airflow_imap_oauth.oauth.engines.rfc6749 import token_request
 from airflow_imap_oauth.oauth.http import Transport
 from airflow_imap_oauth.oauth.id_token import fetch_keys
 from airflow_imap_oauth.oauth.responses import TokenResponse
-from airflow_imap_oauth.oauth.settings import Endpoints, OAuthSettings
+from airflow_imap_oauth.oauth.settings import OWN_PARAMETERS, Endpoints, OAuthSettings
 from airflow_imap_oauth.oauth.sign_in import signed_in
 from airflow_imap_oauth.oauth.taxonomy import classify
 from airflow_imap_oauth.oauth.urls import checked_url
@@ -182,6 +182,12 @@ def _authorization_url(settings: OAuthSettings, once: Mapping[str, str], code_ve
         what="authorization request",
         allow_loopback_http=settings.transport.allow_loopback_http,
     )
+    own = sorted(OWN_PARAMETERS & {name.lower() for name in dict(_pairs(parts.query))})
+    if own:
+        raise ConfigurationError(
+            f"authorize_url already holds {', '.join(own)}.",
+            hint="These are set for each sign-in: enter the URL without them.",
+        )
     digest = hashlib.sha256(code_verifier.encode("ascii")).digest()
     # OpenID Connect Core section 11: else the server is to ignore that scope. What a known mail
     # provider wants to see instead is in its profile.
@@ -202,6 +208,10 @@ def _authorization_url(settings: OAuthSettings, once: Mapping[str, str], code_ve
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
 
 
+def _pairs(query: str) -> list[tuple[str, str]]:
+    return parse_qsl(query, keep_blank_values=True)
+
+
 def _checked_code(
     settings: OAuthSettings,
     pending: PendingAuthorization,
@@ -210,7 +220,9 @@ def _checked_code(
 ) -> str:
     # Before anything else (RFC 6749 section 10.12). A foreign answer does not use up the sign-in:
     # else any page could end it by calling the redirect URI.
-    if not hmac.compare_digest((answer.state or "").encode(), pending.state.encode()):
+    # In a POSIX locale, what was pasted may hold bytes that are no text.
+    state = (answer.state or "").encode(errors="surrogatepass")
+    if not hmac.compare_digest(state, pending.state.encode()):
         raise AuthorizationFlowError("The answer belongs to another sign-in: its state differs.")
     pending.use()
     if not timedelta(0) <= now - pending.started_at <= LIFETIME:

@@ -9,11 +9,14 @@ endpoint over TLS a moment ago, the specification lets that stand for the signat
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeGuard
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from airflow_imap_oauth.exceptions import OAuthError, TokenResponseError
 from airflow_imap_oauth.oauth.accounts import Account
@@ -27,6 +30,8 @@ _SKEW = timedelta(minutes=5)
 _SIGNATURES = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
+_PUBLIC_KEY_TYPES = ("RSA", "EC", "OKP")
+_MIN_RSA_BITS = 2048
 _WITH_SECRET = frozenset({"HS256", "HS384", "HS512"})
 _SHOWABLE = re.compile(r"[^\x00-\x20\x7f\ud800-\udfff]{1,254}")
 _TENANT = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -71,21 +76,22 @@ def check_signature(id_token: str, settings: OAuthSettings, transport: Transport
     """
     header = _decoded(id_token)[0]
     algorithm = header.get("alg")
+    if not isinstance(algorithm, str):
+        raise _refused("does not say how it is signed")
     if algorithm in _WITH_SECRET and settings.client_secret:
-        _verify(id_token, settings.client_secret, str(algorithm))
+        _verify(id_token, settings.client_secret, algorithm)
         return
     if algorithm not in _SIGNATURES:
         raise _refused("is not signed in a way that can be trusted")
     if settings.endpoints.jwks_url is None:
         return
-    kid = header.get("kid")
     # A key that is not among those kept from before may have been added since.
-    key = _key(settings.endpoints.jwks_url, kid, transport, fresh=False) or _key(
-        settings.endpoints.jwks_url, kid, transport, fresh=True
+    key = _key(settings.endpoints.jwks_url, header, transport, fresh=False) or _key(
+        settings.endpoints.jwks_url, header, transport, fresh=True
     )
     if key is None:
         raise _refused("is signed with a key that the server does not publish")
-    _verify(id_token, key, str(algorithm))
+    _verify(id_token, key, algorithm)
 
 
 def fetch_keys(settings: OAuthSettings, transport: Transport) -> None:
@@ -112,19 +118,30 @@ def _key_set(jwks_url: str, transport: Transport, *, fresh: bool) -> list[Any]:
     return keys
 
 
-def _key(jwks_url: str, kid: object, transport: Transport, *, fresh: bool) -> Any:
+def _key(jwks_url: str, header: Mapping[str, Any], transport: Transport, *, fresh: bool) -> Any:
     import jwt  # noqa: PLC0415  # sign-in only
 
+    kid, algorithm = header.get("kid"), header["alg"]
     keys = [key for key in _key_set(jwks_url, transport, fresh=fresh) if isinstance(key, dict)]
-    usable = [key for key in keys if key.get("use", "sig") == "sig"]
+    usable = [
+        key
+        for key in keys
+        # A secret that is published is none.
+        if key.get("kty") in _PUBLIC_KEY_TYPES
+        and key.get("use", "sig") == "sig"
+        and key.get("alg", algorithm) == algorithm
+    ]
     # A server with a single key need not name it (OpenID Connect Core section 10.1).
     found = [key for key in usable if key.get("kid") == kid] if kid is not None else usable
     if len(found) != 1:
         return None
     try:
-        return jwt.PyJWK.from_dict(found[0]).key
+        key = jwt.PyJWK.from_dict(found[0], algorithm).key
     except Exception:  # noqa: BLE001  # whatever is wrong with a key: it is none to trust
         return None
+    # RFC 7518 section 3.3 demands that size of RSA keys.
+    too_small = isinstance(key, RSAPublicKey) and key.key_size < _MIN_RSA_BITS
+    return None if too_small else key
 
 
 def _verify(id_token: str, key: Any, algorithm: str) -> None:
@@ -181,23 +198,21 @@ def _audience_problem(claims: Mapping[str, Any], client_id: str) -> str:
 
 
 def _time_problem(claims: Mapping[str, Any], now: datetime) -> str:
-    expires_at, issued_at = _instant(claims.get("exp")), _instant(claims.get("iat"))
-    if expires_at is None or issued_at is None:
+    # As numbers, because what a server writes need not be an instant of this calendar.
+    expires_at, issued_at = claims.get("exp"), claims.get("iat")
+    if not _is_number(expires_at) or not _is_number(issued_at):
         return "does not say when it was issued and when it ends"
-    if now - _SKEW >= expires_at:
+    if expires_at <= (now - _SKEW).timestamp():
         return "has expired already"
-    if issued_at - _SKEW > now:
+    if issued_at > (now + _SKEW).timestamp():
         return "was issued in the future"
     return ""
 
 
-def _instant(value: object) -> datetime | None:
+def _is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return datetime.fromtimestamp(value, tz=timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        return None
+        return False
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def _account(claims: Mapping[str, Any], settings: OAuthSettings) -> Account | None:
@@ -205,7 +220,9 @@ def _account(claims: Mapping[str, Any], settings: OAuthSettings) -> Account | No
         (
             claims[name]
             for name in ("email", "preferred_username")
-            if isinstance(claims.get(name), str) and _SHOWABLE.fullmatch(claims[name])
+            if isinstance(claims.get(name), str)
+            and _SHOWABLE.fullmatch(claims[name])
+            and claims[name].isprintable()
         ),
         None,
     )

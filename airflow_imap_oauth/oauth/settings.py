@@ -10,6 +10,24 @@ from datetime import date
 
 from airflow_imap_oauth.oauth.profiles import ClientAuthMethod, Grant, MailProviderProfile
 
+#: What each authorization request sets anew, so that no configuration may.
+OWN_PARAMETERS = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "code_challenge",
+        "code_challenge_method",
+        "nonce",
+        "redirect_uri",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportSettings:

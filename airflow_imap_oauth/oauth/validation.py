@@ -30,7 +30,9 @@ DEFAULT_LIFETIME_SECONDS = 600
 #: No longer is believed, so that a wrong answer does harm for a day at most.
 MAX_LIFETIME_SECONDS = 24 * 3600
 
+_MAX_DIGITS = 4000
 _VISIBLE_ASCII = range(0x21, 0x7F)
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -83,10 +85,16 @@ def read_token_answer(
 def decoded_json(text: str) -> dict[str, Any] | None:
     """Return the JSON object in a text, or None where there is none."""
     try:
-        payload = json.loads(text)
+        # Some servers put a byte order mark in front (RFC 8259 section 8.1: ignore it), and
+        # Python refuses to read numbers of more than some thousand digits.
+        payload = json.loads(text.removeprefix("\ufeff"), parse_int=_integer)
     except (ValueError, RecursionError):
         return None
     return payload if isinstance(payload, dict) else None
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else math.inf
 
 
 def _refusal(
@@ -147,12 +155,17 @@ def _text(payload: dict[str, Any], name: str) -> str | None:
 
 
 def _scopes(payload: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return the scopes; they are stored and shown, so none may be a token that is echoed."""
+    """
+    Return the scopes as RFC 6749 section 3.3 spells them.
+
+    They are stored and shown, so none may be a token that is echoed.
+    """
     scope = payload.get("scope")
     if not isinstance(scope, str):
         return None
-    tokens = {payload.get("access_token"), payload.get("refresh_token")}
-    return tuple(name for name in split_scope(scope) if name not in tokens)
+    tokens = (payload.get("access_token"), payload.get("refresh_token"))
+    names = split_scope(scope)
+    return tuple(name for name in names if name not in tokens and _SCOPE.fullmatch(name))
 
 
 def _fault(

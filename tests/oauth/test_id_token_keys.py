@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from airflow_imap_oauth.exceptions import OAuthError, TokenResponseError, TransientOAuthError
 from airflow_imap_oauth.oauth.http import Transport
@@ -187,3 +189,44 @@ def test_keys_out_of_reach_come_before_the_code(
     error = sign_in_refused(authorization_server, generic(authorization_server))
     assert isinstance(error, TransientOAuthError)
     assert authorization_server.token_requests == 0
+
+
+def _published(server: AuthorizationServer) -> dict[str, object]:
+    with Transport(generic(server).transport) as way:
+        document = way.request("GET", f"{server.base_url}/jwks", step="test").text
+    key: dict[str, object] = json.loads(document)["keys"][0]
+    return key
+
+
+@pytest.mark.parametrize(
+    "change", [{"alg": "PS512"}, {"use": "enc"}, {"kty": "oct", "k": "c2VjcmV0"}, {"alg": 7}]
+)
+def test_key_for_something_else(
+    authorization_server: AuthorizationServer, hours: Hours, change: dict[str, object]
+) -> None:
+    """A key for another purpose or algorithm, or one that is no public key, is not used."""
+    assert hours.seconds == 0
+    body = json.dumps({"keys": [{**_published(authorization_server), **change}]})
+    authorization_server.fail_next("jwks", "body", times=2, status=200, body=body)
+    assert "does not publish" in refused(authorization_server).message
+
+
+def test_rsa_key_that_is_too_small(authorization_server: AuthorizationServer, hours: Hours) -> None:
+    """An RSA key below the 2048 bits of RFC 7518 section 3.3 is not trusted."""
+    assert hours.seconds == 0
+    small = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()  # noqa: S505  # that is the point
+    key = {**jwt.algorithms.RSAAlgorithm.to_jwk(small, as_dict=True), "use": "sig"}
+    body = json.dumps({"keys": [{**key, "kid": _published(authorization_server)["kid"]}]})
+    authorization_server.fail_next("jwks", "body", times=2, status=200, body=body)
+    assert "does not publish" in refused(authorization_server).message
+
+
+@pytest.mark.parametrize("algorithm", [["RS256"], {"RS256": 1}, 7, None])
+def test_algorithm_that_is_no_text(
+    authorization_server: AuthorizationServer, algorithm: object
+) -> None:
+    """A header that does not name an algorithm is refused, whatever stands in its place."""
+    settings = generic(authorization_server)
+    header = base64.urlsafe_b64encode(json.dumps({"alg": algorithm}).encode()).rstrip(b"=").decode()
+    with Transport(settings.transport) as way, pytest.raises(TokenResponseError):
+        check_signature(f"{header}.e30.c2ln", settings, way)

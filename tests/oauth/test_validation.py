@@ -116,6 +116,30 @@ def test_rfc6749_5_1_absent_scope_means_as_requested(scope: object) -> None:
     assert not read(scope=scope).scopes
 
 
+@pytest.mark.parametrize("echoed", [["at"], {"a": 1}, [[]]])
+def test_scopes_beside_members_of_any_kind(echoed: object) -> None:
+    """Whatever stands where a refresh token should, the scopes are read."""
+    assert read(refresh_token=echoed, scope="imap").scopes == ("imap",)
+
+
+def test_scope_that_is_none_is_left_out() -> None:
+    """What RFC 6749 section 3.3 does not allow in a scope is neither stored nor shown."""
+    assert read(scope='imap a"b \x1b[31m c\\d é').scopes == ("imap",)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5_000, "-" + "9" * 5_000, "1" + "0" * 10_000])
+def test_number_beyond_all_bounds_costs_no_refresh_token(digits: str) -> None:
+    """An answer with a number that Python does not read still brings its refresh token."""
+    payload = '{"access_token": "at", "token_type": "Bearer", "refresh_token": "rt"'
+    assert read_text(f'{payload}, "number": {digits}}}').refresh_token == "rt"
+
+
+def test_byte_order_mark_is_ignored() -> None:
+    """A mark in front of the JSON, as some servers put it (RFC 8259 section 8.1), does no harm."""
+    payload = '{"access_token": "at", "token_type": "Bearer", "refresh_token": "rt"}'
+    assert read_text(f"\ufeff{payload}").refresh_token == "rt"
+
+
 def test_scope_never_holds_a_token() -> None:
     """A server that echoes a token among the scopes does not get it stored or shown."""
     assert read(refresh_token="rt", scope="at imap rt").scopes == ("imap",)

@@ -114,11 +114,18 @@ def _with_account(response: TokenResponse, settings: OAuthSettings) -> TokenResp
     try:
         account = account_of(response.id_token, settings, now=response.answered_at or utc_now())
     except TokenResponseError as error:
-        if response.refresh_token is None:
-            raise
-        error.located(conn_id=settings.conn_id, step=STEP)
-        return replace(response, access_token="", expires_in_seconds=1, fault=error)
-    return replace(response, account=account)
+        fault = error
+    except Exception as error:  # noqa: BLE001  # a claim that nobody thought of; it may be quoted
+        fault = TokenResponseError(
+            f"The id_token of the answer cannot be checked ({type(error).__name__}).",
+            hint="Check the authorization server: its answer is not to be trusted.",
+        )
+    else:
+        return replace(response, account=account)
+    if response.refresh_token is None:
+        raise fault
+    fault.located(conn_id=settings.conn_id, step=STEP)
+    return replace(response, access_token="", expires_in_seconds=1, fault=fault)
 
 
 def _check_secret(settings: OAuthSettings) -> None:
