@@ -20,6 +20,7 @@ from airflow_imap_oauth.tokens.binding import binding
 from airflow_imap_oauth.tokens.manager import TokenManager
 from airflow_imap_oauth.tokens.refreshing import Refresh
 from airflow_imap_oauth.tokens.sealing import Sealer
+from airflow_imap_oauth.tokens.store import TokenStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class Mailbox:
         seed: str | None = None,
         refresh: Refresh | None = None,
         renew_early: bool = True,
+        store: TokenStore | None = None,
     ) -> TokenManager:
         """
         Return the manager of its tokens.
@@ -49,13 +51,14 @@ class Mailbox:
         :param seed: The refresh token as it stands in the connection now; None: as it was read.
         :param refresh: Spends a refresh token; None: asks the authorization server.
         :param renew_early: Renew a living access token ahead of its end.
+        :param store: Keeps its tokens; None: the configured token store.
         :raises ConfigurationError: If the configured token store cannot be had. A retry cannot
             help.
         """
         return TokenManager(
             settings=self.settings.oauth,
             binding=self.binding,
-            store=token_store(self.options),
+            store=store or token_store(self.options),
             sealer=self.sealer,
             seed=seed or self.settings.seed,
             lock_folder=self.options.lock_folder,

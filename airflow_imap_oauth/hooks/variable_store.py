@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ LEASE_KEY_PREFIX = "imap_oauth_token_lease__"
 
 _MAX_KEY_LENGTH = 250  # of the column variable.key
 _MAX_READABLE_LENGTH = 100
+_MAX_KEYS_AT_ONCE = 500  # some databases take no more than a thousand parameters
 # Lower case only, because some databases compare keys without case; nothing that a URL path
 # gives a meaning to, because the Task SDK puts the key there as it is.
 _PLAIN = re.compile(r"[a-z0-9_.-]+")
@@ -75,6 +76,19 @@ class VariableTokenStore:
             return read_variable(variable_key(conn_id))
         except TokenStoreError as error:
             raise error.located(conn_id=conn_id) from None
+
+    def load_many(self, conn_ids: Collection[str]) -> dict[str, str | None]:
+        """
+        Return the texts of records by connection id, None where there is none.
+
+        One that does not decrypt is left out. For processes that reach the database.
+
+        :raises TokenStoreError: If the database does not work; a retry helps.
+        """
+        keys = {conn_id: variable_key(conn_id) for conn_id in conn_ids}
+        with _guarded(f"{KEY_PREFIX}*", "read"):
+            values = _many_from_database([*keys.values()])
+        return {conn_id: values[key] for conn_id, key in keys.items() if key in values}
 
     def save(self, conn_id: str, text: str) -> None:
         """
@@ -195,3 +209,24 @@ def _read_from_database(key: str) -> str | None:
             hint="Give this process the [core] fernet_key that the others have.",
         )
     return str(value)
+
+
+def _many_from_database(keys: list[str]) -> dict[str, str | None]:
+    from airflow.models.variable import Variable  # noqa: PLC0415  # needs the database
+    from airflow.utils.session import create_session  # noqa: PLC0415  # as above
+    from sqlalchemy import select  # noqa: PLC0415  # as above
+
+    values: dict[str, str | None] = dict.fromkeys(keys)
+    # Columns and not objects: Airflow masks the value of each object that it loads.
+    query = select(Variable.key, Variable._val, Variable.is_encrypted)  # noqa: SLF001  # ciphertext
+    variable: Any = Variable
+    with create_session() as session:
+        for begin in range(0, len(keys), _MAX_KEYS_AT_ONCE):
+            some = keys[begin : begin + _MAX_KEYS_AT_ONCE]
+            for key, cipher, is_encrypted in session.execute(query.where(Variable.key.in_(some))):
+                row: Any = variable()
+                row._val, row.is_encrypted = cipher, is_encrypted  # noqa: SLF001  # as above
+                values[key] = row.get_val()
+                if values[key] is None:
+                    del values[key]
+    return values

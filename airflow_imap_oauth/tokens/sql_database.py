@@ -92,7 +92,16 @@ class TokenDatabase:
         found = self._run(conn_id, "read", lambda database: database.scalar(query))
         return None if found is None else str(found)
 
-    def _run(self, conn_id: str, verb: str, work: Callable[[Connection], Result]) -> Result:
+    def texts(self, query: Executable) -> dict[str, str]:
+        """
+        Return the texts that a query finds, by the ids of their connections.
+
+        :raises TokenStoreError: If the database does not work. A retry helps.
+        """
+        rows = self._run(None, "read", lambda database: database.execute(query).all())
+        return {str(conn_id): str(text) for conn_id, text in rows}
+
+    def _run(self, conn_id: str | None, verb: str, work: Callable[[Connection], Result]) -> Result:
         try:
             return self._with_tables(work)
         except IntegrityError:

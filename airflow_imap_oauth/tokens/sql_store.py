@@ -10,11 +10,15 @@ Airflow's own database, so this is another one, which they can.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import delete, insert, select, update
 
 from airflow_imap_oauth.tokens.leases import HostMemory, LeaseTerms
 from airflow_imap_oauth.tokens.sql_database import TOKEN, TokenDatabase
 from airflow_imap_oauth.tokens.sql_lease import SqlLease
+
+_MAX_IDS_AT_ONCE = 500
 
 
 class SqlTokenStore:
@@ -41,6 +45,17 @@ class SqlTokenStore:
         return self._database.text(
             conn_id, select(TOKEN.c.record).where(TOKEN.c.conn_id == conn_id)
         )
+
+    def load_many(self, conn_ids: Collection[str]) -> dict[str, str | None]:
+        """Return the texts of records by connection id, None where there is none."""
+        ids = [*conn_ids]
+        texts: dict[str, str | None] = dict.fromkeys(ids)
+        for begin in range(0, len(ids), _MAX_IDS_AT_ONCE):
+            some = ids[begin : begin + _MAX_IDS_AT_ONCE]
+            texts |= self._database.texts(
+                select(TOKEN.c.conn_id, TOKEN.c.record).where(TOKEN.c.conn_id.in_(some))
+            )
+        return texts
 
     def save(self, conn_id: str, text: str) -> None:
         """Store the text; it is committed once this returns."""

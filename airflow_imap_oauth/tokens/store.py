@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol, runtime_checkable
 
 from airflow_imap_oauth.tokens.leases import HostMemory, Lease, LeaseTerms
@@ -64,5 +65,19 @@ class LeasingStore(Protocol):
         Return the lease of one connection.
 
         :param host: Remembers which claim a process of this host entered with last.
+        """
+        ...
+
+
+@runtime_checkable
+class BulkStore(Protocol):
+    """What a token store may offer besides: to read the records of many connections at once."""
+
+    def load_many(self, conn_ids: Collection[str]) -> dict[str, str | None]:
+        """
+        Return the texts of records by connection id, None where there is none.
+
+        One that cannot be read is left out, so that it hides no other; :meth:`TokenStore.load`
+        says what is wrong with it.
         """
         ...

@@ -10,21 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlencode
 
-from fastapi import FastAPI, HTTPException, Request
-from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import RedirectResponse, Response
+from fastapi import FastAPI
+from fastapi.responses import Response
 
 from airflow_imap_oauth.ui.access import may_read_connections
-from airflow_imap_oauth.ui.addresses import base_path, page_path
-from airflow_imap_oauth.ui.pages import mailboxes
+from airflow_imap_oauth.ui.errors import add_error_pages
+from airflow_imap_oauth.ui.pages import check, mailbox, mailboxes, revocation
 from airflow_imap_oauth.ui.rendering import style_sheet
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-
-_UNAUTHORIZED = 401
 
 _HEADERS = (
     (
@@ -65,8 +61,8 @@ class SecurityHeaders:
 def create_app() -> SecurityHeaders:
     """Build the application."""
     app = FastAPI(title="IMAP mailboxes", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_exception_handler(HTTPException, _ask_to_sign_in)
-    for page in (mailboxes,):
+    add_error_pages(app)
+    for page in (mailboxes, mailbox, check, revocation):
         app.include_router(page.router)
 
     @app.get("/style.css", dependencies=[may_read_connections])
@@ -74,14 +70,3 @@ def create_app() -> SecurityHeaders:
         return Response(style_sheet(), media_type="text/css")
 
     return SecurityHeaders(app)
-
-
-async def _ask_to_sign_in(request: Request, error: Exception) -> Response:
-    """Send a person who is not signed in to Airflow's sign-in; others get the error."""
-    if not isinstance(error, HTTPException):
-        raise error
-    wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
-    if error.status_code != _UNAUTHORIZED or not wants_page:
-        return await http_exception_handler(request, error)
-    query = urlencode({"next": page_path()})
-    return RedirectResponse(f"{base_path()}/api/v2/auth/login?{query}", status_code=303)

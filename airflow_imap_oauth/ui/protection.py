@@ -3,8 +3,9 @@
 """
 Protection of changes against other sites (CSRF), which Airflow itself leaves to SameSite cookies.
 
-Every form carries a sealed token for one user, one browser and one action. The browser is known by
-a cookie of its own, which also ties an authorization to the browser that began it.
+Every form carries a sealed token for one user, one browser, one action and one connection. The
+browser is known by a cookie of its own, which also ties an authorization to the browser that began
+it.
 """
 
 from __future__ import annotations
@@ -56,16 +57,18 @@ def remember(request: Request, response: Response) -> None:
         )
 
 
-def form_token(request: Request, user: Any, action: str) -> str:
+def form_token(request: Request, user: Any, action: str, conn_id: str | None = None) -> str:
     """
     Return the token for a form.
 
     :param action: Path of what the form is sent to, below the pages' own.
+    :param conn_id: The ``connection_id`` in the query of what it is sent to; None: that of this
+        request.
     :raises ImapOAuthError: If there is no key to seal with.
     """
     sealer = configured_sealer(read_options())
     return sealer.seal(
-        str(int(time.time())), purpose=_PURPOSE, binding=_binding(request, user, action)
+        str(int(time.time())), purpose=_PURPOSE, binding=_binding(request, user, action, conn_id)
     )
 
 
@@ -79,7 +82,7 @@ async def checked_form(request: Request, user: GetUserDep) -> dict[str, str]:
         made_at = sealer.open(
             fields.pop(TOKEN_FIELD, ""),
             purpose=_PURPOSE,
-            binding=_binding(request, user, action),
+            binding=_binding(request, user, action, None),
         )
     except ImapOAuthError:
         raise _forged("The form is not of this page, browser or user.") from None
@@ -92,8 +95,13 @@ async def checked_form(request: Request, user: GetUserDep) -> dict[str, str]:
 CheckedForm = Annotated[dict[str, str], Depends(checked_form)]
 
 
-def _binding(request: Request, user: Any, action: str) -> dict[str, str]:
-    return {"user": str(user.get_id()), "browser": browser_of(request), "action": action}
+def _binding(request: Request, user: Any, action: str, conn_id: str | None) -> dict[str, str]:
+    return {
+        "user": str(user.get_id()),
+        "browser": browser_of(request),
+        "action": action,
+        "connection": request.query_params.get("connection_id", "") if conn_id is None else conn_id,
+    }
 
 
 def _check_origin(request: Request) -> None:

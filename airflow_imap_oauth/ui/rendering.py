@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from airflow_imap_oauth.exceptions import ImapOAuthError
 from airflow_imap_oauth.ui.addresses import base_path, page_path
+from airflow_imap_oauth.ui.instants import relative
 from airflow_imap_oauth.ui.protection import TOKEN_FIELD, browser_of, form_token, remember
 
 
@@ -24,13 +25,13 @@ def render(
     Render a page.
 
     Every text in it is escaped. A template gets ``base_path``, ``page_path(page, **query)`` and,
-    for forms, ``form_token(action)`` besides.
+    for forms, ``form_token(action, conn_id)`` besides.
 
-    :param user: Whom it is for; his forms work for nobody else.
+    :param user: Whom it is for; his forms work for nobody else. None: it has no forms.
     """
 
-    def token(action: str) -> str:
-        return form_token(request, user, action)
+    def token(action: str, conn_id: str | None = None) -> str:
+        return form_token(request, user, action, conn_id)
 
     browser_of(request)
     text = (
@@ -41,7 +42,7 @@ def render(
             page_path=page_path,
             form_token=token,
             token_field=TOKEN_FIELD,
-            user_name=user.get_name(),
+            user_name=user.get_name() if user else "",
             **context,
         )
     )
@@ -74,8 +75,10 @@ def style_sheet() -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(str(files("airflow_imap_oauth.ui") / "templates")),
         autoescape=True,
         undefined=StrictUndefined,
     )
+    made.filters["relative"] = relative
+    return made

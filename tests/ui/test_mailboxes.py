@@ -5,61 +5,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from html import escape, unescape
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi.testclient import TestClient
 
 from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
+from airflow_imap_oauth.hooks.variable_store import variable_key
 from tests.hooks import connections
-from tests.hooks.mailboxes import Mailbox
+from tests.hooks.mailboxes import Mailbox, forget_tokens
 from tests.servers.authorization_server import AuthorizationServer
 from tests.servers.embedded_imap import EmbeddedImapServer
 from tests.ui.auth_manager import FORBIDDEN
+from tests.ui.browsing import PERSON, rows, sign_in
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
 
 PAGE = "/imap-oauth/"
+JSON = "/imap-oauth/mailboxes.json"
+#: Cells of a row.
+PROVIDER, ACCOUNT, GRANT, STATE, UNTIL, SINCE, RENEWED, ENDS, NOTE = range(9)
 HOSTILE = "<script>alert('x')</script>&\""
-
-
-@pytest.fixture(scope="module")
-def application(airflow_database: None) -> Iterator[Any]:
-    """Give Airflow's API application, with the plugin mounted as Airflow mounts it."""
-    del airflow_database
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.ui.auth_manager.PickyAuthManager")
-        patch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
-        from airflow.api_fastapi.app import create_app, purge_cached_app
-
-        yield create_app(apps="core")
-        purge_cached_app()
-
-
-@pytest.fixture
-def browser(application: Any) -> Iterator[TestClient]:
-    """Give a browser that is not signed in."""
-    with TestClient(application, follow_redirects=False) as client:
-        yield client
-
-
-def sign_in(browser: TestClient, role: str = "OP") -> None:
-    """Sign a user of a role in, as Airflow's own pages do: by cookie."""
-    from airflow.api_fastapi.app import get_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-
-    user = SimpleAuthManagerUser(username="someone", role=role)
-    browser.cookies.set("_token", get_auth_manager().generate_jwt(user))
-
-
-def rows(html: str) -> dict[str, list[str]]:
-    """Return the cells of the table, tags removed, by connection id."""
-    found = {}
-    for row in re.findall(r"<tr>\s*<th scope=\"row\">.*?</tr>", html, re.DOTALL):
-        cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
-        conn_id, *others = [unescape(re.sub("<[^>]*>", "", cell)).strip() for cell in cells]
-        found[conn_id] = others
-    return found
 
 
 def state(browser: TestClient, conn_id: str) -> tuple[str, str]:
@@ -67,15 +34,7 @@ def state(browser: TestClient, conn_id: str) -> tuple[str, str]:
     answer = browser.get(PAGE)
     assert answer.status_code == 200
     cells = rows(answer.text)[conn_id]
-    return cells[2], cells[5]
-
-
-@pytest.fixture
-def only_mailbox(embedded_mailbox: Mailbox) -> Iterator[Mailbox]:
-    """Give a mailbox, and remove what a test adds beside it."""
-    yield embedded_mailbox
-    for suffix in ("other", FORBIDDEN):
-        connections.remove(f"{embedded_mailbox.conn_id}_{suffix}")
+    return cells[STATE], cells[NOTE]
 
 
 def test_only_readable_mailboxes_are_listed(only_mailbox: Mailbox, browser: TestClient) -> None:
@@ -126,26 +85,27 @@ def test_missing_refresh_token_needs_authorization(
 
 
 def test_end_of_the_credential_is_told(only_mailbox: Mailbox, browser: TestClient) -> None:
-    """A client secret that ends soon, or ended, is noted beside a mailbox that still works."""
+    """A mailbox that still works, and whose client secret ends soon or ended, is expiring."""
     connections.change(only_mailbox.conn_id, extra={"credential_expires_on": "2026-01-31"})
     ImapOAuthHook(only_mailbox.conn_id).get_access_token()
     sign_in(browser)
     now, note = state(browser, only_mailbox.conn_id)
-    assert now == "active"
+    assert now == "expiring"
     assert "client secret ended on 2026-01-31" in note
+    assert rows(browser.get(PAGE).text)[only_mailbox.conn_id][ENDS] == "2026-01-31"
 
 
 def test_times_and_names_are_shown(only_mailbox: Mailbox, browser: TestClient) -> None:
-    """Mail provider, shared mailbox, end of the access token and last renewal stand in the row."""
+    """Mail provider, shared mailbox, and every instant with its distance stand in the row."""
     connections.change(only_mailbox.conn_id, extra={"mailbox": "shared@example.test"})
     ImapOAuthHook(only_mailbox.conn_id).get_access_token()
     sign_in(browser)
-    provider, account, now, until, renewed, _ = rows(browser.get(PAGE).text)[only_mailbox.conn_id]
-    assert (provider, now) == ("Custom", "active")
-    assert account == f"{only_mailbox.login} for shared@example.test"
-    for at in (until, renewed):
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", at)
-    assert until > renewed
+    row = rows(browser.get(PAGE).text)[only_mailbox.conn_id]
+    assert (row[PROVIDER], row[GRANT], row[STATE]) == ("Custom", "a person consents", "active")
+    assert row[ACCOUNT] == f"{only_mailbox.login} for shared@example.test"
+    for at in (row[UNTIL], row[SINCE], row[RENEWED]):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d (in )?\d+ (s|min|h)( ago)?", at)
+    assert row[UNTIL] > row[RENEWED]
 
 
 def test_hostile_texts_are_escaped(only_mailbox: Mailbox, browser: TestClient) -> None:
@@ -168,8 +128,8 @@ def test_hostile_texts_are_escaped(only_mailbox: Mailbox, browser: TestClient) -
     assert "<script" not in html
     assert escape(HOSTILE).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in html
     cells = rows(html)[hostile_id]
-    assert cells[1] == HOSTILE
-    assert HOSTILE in cells[5]
+    assert cells[ACCOUNT] == HOSTILE
+    assert HOSTILE in cells[NOTE]
 
 
 def test_page_holds_no_secret_and_asks_nobody(
@@ -182,15 +142,15 @@ def test_page_holds_no_secret_and_asks_nobody(
     token = ImapOAuthHook(only_mailbox.conn_id).get_access_token()
     sign_in(browser)
     authorization_server.reset_counters()
-    html = browser.get(PAGE).text
-    assert only_mailbox.conn_id in html
+    shown = browser.get(PAGE).text + browser.get(JSON).text
+    assert only_mailbox.conn_id in shown
     for secret in {*authorization_server.secrets_issued(), token, "sealed:"}:
-        assert secret not in html
+        assert secret not in shown
     assert not authorization_server.requests
     assert embedded_imap.connections == 0
 
 
-@pytest.mark.parametrize("path", [PAGE, f"{PAGE}style.css"])
+@pytest.mark.parametrize("path", [PAGE, JSON, f"{PAGE}style.css"])
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("VIEWER", 403), ("USER", 403)])
 def test_others_are_refused(
     only_mailbox: Mailbox, browser: TestClient, path: str, role: str | None, status: int
@@ -215,7 +175,7 @@ def test_broken_cookie_is_refused(only_mailbox: Mailbox, browser: TestClient) ->
 
 def test_person_is_sent_to_sign_in(browser: TestClient) -> None:
     """A browser that is not signed in is sent to Airflow's sign-in, and back here."""
-    answer = browser.get(PAGE, headers={"accept": "text/html"})
+    answer = browser.get(PAGE, headers=PERSON)
     assert answer.status_code == 303
     assert answer.headers["location"] == "/api/v2/auth/login?next=%2Fimap-oauth%2F"
 
@@ -273,6 +233,48 @@ def test_undecryptable_connection_hides_no_other(
     assert "fernet_key" in note
 
 
+def test_undecryptable_record_hides_no_other(
+    only_mailbox: Mailbox, browser: TestClient, authorization_server: AuthorizationServer
+) -> None:
+    """Tokens in the store that another key encrypted are told; those of others are listed."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    other = f"{only_mailbox.conn_id}_other"
+    _, extra = connections.stored(only_mailbox.conn_id)
+    password = authorization_server.mint_refresh_token("other@example.test")
+    connections.add(other, login="other@example.test", password=password, extra=extra)
+    for conn_id in (only_mailbox.conn_id, other):
+        ImapOAuthHook(conn_id).get_access_token()
+    with create_session() as session:
+        broken = Variable.key == variable_key(other)
+        session.execute(update(Variable).where(broken).values(_val="gAAAAA-broken"))
+    sign_in(browser)
+    assert state(browser, only_mailbox.conn_id)[0] == "active"
+    now, note = state(browser, other)
+    forget_tokens(other)
+    assert now == "misconfigured"
+    assert "fernet_key" in note
+
+
+@pytest.mark.parametrize("store", ["variable", "file", "sql"])
+def test_every_token_store_is_read(
+    only_mailbox: Mailbox,
+    browser: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+    store: str,
+) -> None:
+    """The page reads tokens where tasks keep them."""
+    monkeypatch.setenv("AIRFLOW__IMAP_OAUTH__TOKEN_STORE", store)
+    monkeypatch.setenv("AIRFLOW__IMAP_OAUTH__FILE_FOLDER", str(tmp_path / "tokens"))
+    monkeypatch.setenv("AIRFLOW__IMAP_OAUTH__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/tokens.db")
+    ImapOAuthHook(only_mailbox.conn_id).get_access_token()
+    sign_in(browser)
+    assert state(browser, only_mailbox.conn_id)[0] == "active"
+
+
 def test_broken_option_is_told(
     only_mailbox: Mailbox, browser: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,7 +326,7 @@ def test_links_respect_the_base_path(
     (view,) = ImapOAuthPlugin().external_views
     assert view["href"] == path
     assert "url_route" not in view  # that would be a frame
-    answer = browser.get(PAGE, headers={"accept": "text/html"})
+    answer = browser.get(PAGE, headers=PERSON)
     base_path = path.removesuffix("imap-oauth/")
     assert answer.headers["location"].startswith(f"{base_path}api/v2/auth/login?next=")
     sign_in(browser)
