@@ -3,8 +3,8 @@
 """
 Fixtures: one authorization server and one of each mail server for all tests, an account per test.
 
-Tests that need Dovecot or Chromium carry its marker. Where it is not installed they are deselected,
-and named at the end of the run.
+Tests that need Dovecot, PostgreSQL or Chromium carry its marker. Where it is not installed they are
+deselected, and named at the end of the run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 
 from tests import airflow_home
 from tests.servers.dovecot import Dovecot, dovecot_available
+from tests.servers.postgresql import PostgreSQL, postgresql_available
 
 if TYPE_CHECKING:
     from tests.servers.authorization_server import AuthorizationServer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 #: Markers, with what they need and whether it is here.
 _NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
     "dovecot": ("dovecot-imapd", dovecot_available),
+    "postgresql": ("postgresql", postgresql_available),
     "chromium": ("chromium", lambda: shutil.which("chromium") is not None),
 }
 _cannot_run = pytest.StashKey[dict[str, list[str]]]()
@@ -35,10 +37,10 @@ _cannot_run = pytest.StashKey[dict[str, list[str]]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what cannot run here; what uses the fixture ``dovecot`` is marked for it."""
+    """Deselect what cannot run here; what uses the fixture of a server is marked for it."""
     for item in items:
-        if "dovecot" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.dovecot)
+        for name in {"dovecot", "postgresql"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(name)
     missing = [marker for marker, (_, is_here) in _NEEDS.items() if not is_here()]
     left_out: dict[str, list[str]] = {}
     for item in list(items):
@@ -85,6 +87,13 @@ def dovecot(
 ) -> Iterator[Dovecot]:
     """Give a Dovecot whose accounts sign in with tokens of ``authorization_server``."""
     with Dovecot(authorization_server, ca) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """Give a PostgreSQL; a test makes a database of its own."""
+    with PostgreSQL() as server:
         yield server
 
 
