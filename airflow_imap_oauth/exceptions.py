@@ -8,6 +8,7 @@ No message holds a secret, an authorization code or the body of an answer.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class ImapOAuthError(Exception):
         """Fill in connection and step where they are not known yet, and return this error."""
         self.conn_id = self.conn_id or conn_id
         self.step = self.step or step
+        if self.conn_id:
+            # Commands in messages are written for whatever connection it turns out to be.
+            shown = shlex.quote(self.conn_id)
+            self.message = self.message.replace("CONN_ID", shown)
+            self.hint = self.hint.replace("CONN_ID", shown)
         return self
 
     def __str__(self) -> str:

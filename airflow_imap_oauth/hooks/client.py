@@ -136,6 +136,9 @@ def _credentials(
     """Read what the client authenticates with: a secret, a key, or nothing; never both."""
     secret, key = fields.secret("client_secret"), read_client_key(fields, profile, grant)
     mask(secret)
+    if secret is None and key is None and grant == "user_consent":
+        # Without its secret, the client would silently be a public one.
+        fields.refuse_mask("client_secret")
     if secret is not None and (key is not None or grant == "service_account"):
         raise fields.error(
             "Key 'client_secret' of extra is set, and so is a key that takes its place.",

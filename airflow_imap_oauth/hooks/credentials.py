@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from typing import Any
 
 from airflow_imap_oauth.hooks.fields import Fields
@@ -32,7 +31,8 @@ def mended_pem(text: str) -> str | None:
     blocks = []
     for found in _BLOCK.finditer(_ESCAPED_BREAK.sub("\n", text)):
         label, body = found["label"], "".join(found["body"].split())
-        lines = textwrap.wrap(body, _LINE_CHARACTERS)
+        starts = range(0, len(body), _LINE_CHARACTERS)
+        lines = [body[start : start + _LINE_CHARACTERS] for start in starts]
         blocks.append("\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"]))
     return "\n".join(blocks) + "\n" if blocks else None
 
@@ -45,6 +45,8 @@ def read_client_key(fields: Fields, profile: MailProviderProfile, grant: Grant) 
     """
     private_key = fields.lines("certificate_private_key")
     mask(private_key)
+    if private_key is None:
+        fields.refuse_mask("certificate_private_key")
     chain, key_id = fields.lines("certificate_chain"), fields.text("key_id")
     if private_key is None:
         if chain is not None or key_id is not None:
@@ -61,8 +63,8 @@ def read_client_key(fields: Fields, profile: MailProviderProfile, grant: Grant) 
         )
     _check_certificate(fields, profile, chain, key_id)
     return ClientKey(
-        private_key=_pem(fields, "certificate_private_key", private_key),
-        certificate_chain=None if chain is None else _pem(fields, "certificate_chain", chain),
+        private_key=_private_key(fields, private_key),
+        certificate_chain=None if chain is None else _certificates(fields, chain),
         key_id=key_id,
     )
 
@@ -136,14 +138,31 @@ def _check_certificate(
         )
 
 
-def _pem(fields: Fields, name: str, text: str) -> str:
+def _private_key(fields: Fields, text: str) -> str:
     if is_sealed(text):
         return text
+    name = "certificate_private_key"
+    pem = _pem(fields, name, text, "PRIVATE KEY", "a certificate, or something else")
+    mask(pem)
+    return pem
+
+
+def _certificates(fields: Fields, text: str) -> str:
+    return _pem(
+        fields, "certificate_chain", text, "CERTIFICATE", "a private key, or something else"
+    )
+
+
+def _pem(fields: Fields, name: str, text: str, wanted: str, instead: str) -> str:
     pem = mended_pem(text)
     if pem is None:
         raise fields.error(
             f"Key '{name}' of extra is not in PEM form.",
             "Enter the whole text, from its BEGIN to its END line; a key without a password.",
         )
-    mask(pem)
+    if f"{wanted}-----" not in pem:
+        raise fields.error(
+            f"Key '{name}' of extra holds {instead}, and not what belongs there.",
+            f"Enter the text that begins with BEGIN and ends its first line with {wanted}.",
+        )
     return pem

@@ -61,7 +61,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UNFIT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: +[\x21\x23-\x5b\x5d-\x7e]+)*")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _MAX_SHOWN = 60
+#: Of a key or a chain of certificates; the largest real ones have a third of that.
+_MAX_LINES_CHARACTERS = 32 * 1024
 
 
 class Fields:
@@ -94,6 +98,14 @@ class Fields:
     def is_mask(self, key: str) -> bool:
         """Tell whether Airflow's mask was stored in place of the value."""
         return MASK in str(self._extra.get(key))
+
+    def refuse_mask(self, key: str) -> None:
+        """Raise if Airflow's mask was stored in place of a secret: without it all would change."""
+        if self.is_mask(key):
+            raise self.error(
+                f"Key '{key}' of extra holds only Airflow's mask.",
+                "The value was lost when the connection was saved: enter it again.",
+            )
 
     def plain(self, where: str, value: object) -> str | None:
         """Return any value that is not a secret, stripped, or None where unset."""
@@ -132,6 +144,11 @@ class Fields:
         text = (value or "").strip()
         if not text or MASK in text:
             return None
+        if len(text) > _MAX_LINES_CHARACTERS:
+            raise self.error(
+                f"key '{key}' of extra is too long to be what belongs there.",
+                f"Enter no more than {_MAX_LINES_CHARACTERS} characters.",
+            )
         if _UNFIT_LINES.search(text):
             raise self.error(
                 f"key '{key}' of extra holds a control character or half a character.",
@@ -157,6 +174,8 @@ class Fields:
                 f"key '{key}' of extra is not a JSON object of texts.",
                 'It must read like {"name": "value"}.',
             )
+        for name, text in value.items():
+            self.plain(f"'{_shown(name)}' in key '{key}' of extra", text)
         return value
 
     def day(self, key: str) -> date | None:
@@ -165,7 +184,8 @@ class Fields:
         if text is None:
             return None
         try:
-            return date.fromisoformat(text)
+            # Later Pythons read more forms than that.
+            return date.fromisoformat(text if _DAY.fullmatch(text) else "")
         except ValueError:
             raise self.error(
                 f"key '{key}' of extra is not a date.", "Enter it like 2027-01-31."
@@ -189,10 +209,7 @@ class Fields:
         text = self.plain(f"key '{key}' of extra", raw)
         if text is None:
             return default
-        try:
-            value = float(text)
-        except ValueError:
-            value = 0.0
+        value = float(text) if _SECONDS.fullmatch(text) else 0.0
         if not 0 < value <= _MAX_SECONDS:
             raise self.error(
                 f"Key '{key}' of extra is not a number of seconds.",

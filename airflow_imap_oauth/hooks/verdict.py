@@ -75,7 +75,7 @@ def _check(connection: ConnectionLike) -> str:
         raise ReauthorizationRequiredError(state.reason or "Somebody must authorize.")
     _reach_authorization_server(mailbox)
     mechanism = probe(imap)
-    return f"{imap.host} offers {mechanism} and the settings are complete; a task signs in."
+    return f"{imap.host} offers {mechanism}, settings are complete; sign-in was not tried."
 
 
 def _signed_in(mailbox: Mailbox) -> str:
@@ -157,4 +157,12 @@ def _stored_id(mailbox: Mailbox) -> str | None:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rstrip() + "…"
+    """Cut a text at the end of a sentence if one fits, else between two words."""
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    head = text[:MAX_CHARACTERS]
+    sentence = head.rfind(". ")
+    if sentence > MAX_CHARACTERS // 2:
+        return head[: sentence + 1]
+    word = head[:-1].rfind(" ")
+    return head[: word if word > 0 else MAX_CHARACTERS - 1].rstrip(" ,;:") + "…"

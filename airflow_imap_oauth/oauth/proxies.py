@@ -108,7 +108,9 @@ def _scheme(parts: SplitResult) -> ProxyScheme:
             "The proxy_url is https, and TLS to the proxy itself is not supported.",
             hint="Use the proxy's http port: what passes through is encrypted up to the server.",
         )
-    raise ConfigurationError("The scheme of proxy_url is not supported.", hint=_EXAMPLE)
+    raise ConfigurationError(
+        f"The scheme of proxy_url is none of {', '.join(_PORTS)}.", hint=_EXAMPLE
+    )
 
 
 def _unquoted(text: str | None) -> str | None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from airflow_imap_oauth.exceptions import ConfigurationError
 
+#: The lists of whole systems have a quarter of a megabyte.
+_MAX_FILE_BYTES = 8 * 1024 * 1024
+
 
 def client_context(ca_file: str | None) -> ssl.SSLContext:
     """
@@ -52,7 +55,13 @@ def _load_certifi(context: ssl.SSLContext) -> None:
 def _load_file(context: ssl.SSLContext, ca_file: str) -> None:
     problem = ""
     try:
-        context.load_verify_locations(cafile=ca_file)
+        # A pipe would be waited for, and a device has no end.
+        if not Path(ca_file).is_file():
+            problem = "is no plain file" if Path(ca_file).exists() else "does not exist"
+        elif Path(ca_file).stat().st_size > _MAX_FILE_BYTES:
+            problem = "is too large to be a list of certificates"
+        else:
+            context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError:
         problem = "holds no certificate in PEM form"
     except OSError as error:

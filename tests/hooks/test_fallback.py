@@ -52,7 +52,8 @@ def by_password(mailbox: Mailbox, **fields: Any) -> None:
         "password": PASSWORD,
         **fields,
     }
-    connections.add(OTHER, **values)
+    extra = {"ca_file": str(mailbox.authorization.ca_file), **values.pop("extra", {})}
+    connections.add(OTHER, extra=extra, **values)
 
 
 def by_token(mailbox: Mailbox, **fields: Any) -> None:
@@ -181,8 +182,10 @@ def test_fallback_out_of_order_is_worth_a_retry(
         ({"host": "127.0.0.1"}, "another host or mailbox"),
         ({"login": "somebody-else@example.test"}, "another host or mailbox"),
         ({"password": None}, "lacks host, login or password"),
-        ({"password": "wrong"}, "refused"),
         ({"conn_type": "http"}, "of type 'http'"),
+        ({"port": 70_000}, "out of range"),
+        ({"extra": {"ca_file": "ca.pem"}}, "not an absolute path"),
+        ({"extra": {"ca_file": ["/x"]}}, "not an absolute path"),
     ],
 )
 def test_unfit_fallback_leaves_the_fault_as_it_was(
@@ -192,14 +195,62 @@ def test_unfit_fallback_leaves_the_fault_as_it_was(
     fields: dict[str, Any],
     problem: str,
 ) -> None:
-    """Another host or mailbox, a wrong password: said in the log, and the first fault rises."""
+    """Another host or mailbox is not tried nor counted; the first fault rises and says so."""
     dead(embedded_mailbox)
     by_password(embedded_mailbox, **fields)
     with pytest.raises(ReauthorizationRequiredError) as caught:
         ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
     assert caught.value.conn_id == embedded_mailbox.conn_id
+    assert f"Its fallback '{OTHER}' did not help" in caught.value.hint
+    assert problem in caught.value.hint
     assert problem in caplog.text
+    assert counted == []
+
+
+def test_wrong_password_leaves_the_fault_as_it_was(
+    embedded_mailbox: Mailbox, counted: list[str]
+) -> None:
+    """A fallback that was tried in vain is counted; the first fault rises and says so."""
+    dead(embedded_mailbox)
+    by_password(embedded_mailbox, password="wrong-password")
+    with pytest.raises(ReauthorizationRequiredError) as caught:
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert "did not help" in caught.value.hint
+    assert "wrong-password" not in str(caught.value)
     assert counted == ["imap_oauth.fallback"]
+
+
+def test_same_credential_is_no_fallback(embedded_mailbox: Mailbox, counted: list[str]) -> None:
+    """A copy of the connection cannot help, and is not tried."""
+    dead(embedded_mailbox)
+    server, mail = embedded_mailbox.authorization, embedded_mailbox.mail
+    connections.add(
+        OTHER,
+        extra=connections.custom(server),
+        host=mail.host,
+        port=mail.port,
+        login=embedded_mailbox.login,
+        password="dead-refresh-token",
+    )
+    server.reset_counters()
+    with pytest.raises(ReauthorizationRequiredError) as caught:
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert "very same credential" in caught.value.hint
+    assert server.token_requests == 1
+    assert counted == []
+
+
+def test_password_goes_only_to_whom_its_own_connection_trusts(
+    embedded_mailbox: Mailbox, embedded_imap: EmbeddedImapServer, counted: list[str]
+) -> None:
+    """A CA file of the first connection does not vouch for where the other's password goes."""
+    dead(embedded_mailbox)
+    by_password(embedded_mailbox, extra={"ca_file": None})
+    with pytest.raises(ReauthorizationRequiredError) as caught:
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert "not trusted" in caught.value.hint
+    assert not [command for command in embedded_imap.commands if "LOGIN" in command]
+    del counted
 
 
 def test_missing_fallback_is_told(
@@ -211,7 +262,7 @@ def test_missing_fallback_is_told(
         ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
     assert isinstance(caught.value, ReauthorizationRequiredError)
     assert "no such connection" in caplog.text
-    assert counted == ["imap_oauth.fallback"]
+    assert counted == []
 
 
 def test_living_token_serves_while_the_authorization_server_is_down(

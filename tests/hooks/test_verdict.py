@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
+from airflow_imap_oauth.hooks.verdict import verdict
 from tests.hooks import connections
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def test_a_fresh_connection_is_tested_without_spending_its_refresh_token(stored:
     """All but the sign-in is tried, and no token request is made."""
     for ok, text in (stored.test(), stored.press_button()):
         assert ok
-        assert "the settings are complete" in text
+        assert "sign-in was not tried" in text
         assert len(text) <= 150
     assert stored.server.token_requests == 0
 
@@ -152,3 +154,23 @@ def test_a_missing_connection_shows_no_library_text() -> None:
     ok, text = ImapOAuthHook("no_such_connection").test_connection()
     assert not ok
     assert text == "The connection cannot be read (AirflowNotFoundException)."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Short.", "Short."),
+        (
+            f"{'What failed is told in a whole sentence. ':>100}{'Then comes what to do ' * 5}",
+            f"{'What failed is told in a whole sentence.':>99}",
+        ),
+        ("word " * 40, f"{('word ' * 29).rstrip()}…"),
+    ],
+)
+def test_long_verdicts_end_between_sentences_or_words(text: str, shown: str) -> None:
+    """What does not fit is cut where a reader would stop, not amid a word."""
+
+    def read() -> Any:
+        raise ConfigurationError(text)
+
+    assert verdict(read) == (False, shown)

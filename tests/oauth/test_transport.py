@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -299,7 +300,7 @@ def test_certificate_of_another_host_blames_the_url(ca: CertificateAuthority) ->
         assert "is for another host" in error.message
 
 
-@pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), ("x", "PEM form")])
+@pytest.mark.parametrize(("content", "problem"), [(None, "does not exist"), ("x", "PEM form")])
 def test_unusable_ca_file(tmp_path: Path, content: str | None, problem: str) -> None:
     """A ca_file that is missing, or no certificate, is named with its problem."""
     file = tmp_path / "ca.pem"
@@ -308,6 +309,19 @@ def test_unusable_ca_file(tmp_path: Path, content: str | None, problem: str) -> 
     settings = TransportSettings(ca_file=str(file))
     with Transport(settings) as transport, pytest.raises(ConfigurationError, match=problem):
         transport.request("GET", "https://localhost/", step="test")
+
+
+def test_ca_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """What is no plain file is named, and not read."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, Path("/dev/zero")):
+        settings = TransportSettings(ca_file=str(path))
+        with (
+            Transport(settings) as transport,
+            pytest.raises(ConfigurationError, match="no plain file"),
+        ):
+            transport.request("GET", "https://localhost/", step="test")
 
 
 def test_closed_transport_can_be_used_again(ca: CertificateAuthority) -> None:
