@@ -304,8 +304,11 @@ class ImapOAuthHook(ImapHook):
             found: ConnectionLike = self.get_connection(conn_id)
         except AirflowNotFoundException:
             raise ConfigurationError(
-                "There is no such connection.",
-                hint="Add it under Admin, Connections, or correct the id.",
+                "There is no such connection, or Airflow cannot read it here.",
+                # Airflow says no more: it passes over whatever a secrets backend fails with.
+                hint="Add it under Admin, Connections, or correct the id. If it is there, the log "
+                "above says what failed: often another [core] fernet_key, or a database that was "
+                "not migrated.",
                 conn_id=conn_id,
                 step="connection",
             ) from None

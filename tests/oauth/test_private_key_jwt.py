@@ -160,13 +160,14 @@ def test_certificate_at_microsoft(authorization_server: AuthorizationServer) -> 
 
 
 def test_certificate_of_another_key(authorization_server: AuthorizationServer) -> None:
-    """A certificate that does not belong to the private key is refused by the server, and named."""
+    """A certificate that does not belong to the private key is found before anything is sent."""
     key, other = key_of("RSA"), key_of("RSA", 1)
     settings = signer(authorization_server, key, "microsoft")
     mixed = SettingsKey(private_key=other.private_key, certificate_chain=key.certificate)
     error = failure(replace(settings, client_key=mixed))
-    assert type(error) is ClientRejectedError
-    assert "certificate" in error.hint
+    assert type(error) is ConfigurationError
+    assert "of another private key" in error.message
+    assert authorization_server.token_requests == 0
 
 
 @pytest.mark.parametrize("chain", [None, "", "no certificate", "-----BEGIN CERTIFICATE-----\nAA"])

@@ -92,7 +92,8 @@ def _credential(settings: OAuthSettings) -> str | dict[str, str] | None:
     key = settings.client_key
     if key is None:
         return settings.client_secret
-    if not isinstance(load_private_key(key.private_key), RSAPrivateKey):
+    private_key = load_private_key(key.private_key)
+    if not isinstance(private_key, RSAPrivateKey):
         raise ConfigurationError(
             "The client's private key is not RSA, and Microsoft takes signatures of no other.",
             hint="Make an RSA key with its certificate, and register that.",
@@ -104,6 +105,12 @@ def _credential(settings: OAuthSettings) -> str | dict[str, str] | None:
         raise ConfigurationError(
             "The client's certificate (certificate_chain) is missing or cannot be read.",
             hint="Enter the whole PEM text of the certificate that was registered.",
+        )
+    if certificate.public_key() != private_key.public_key():
+        raise ConfigurationError(
+            "The client's certificate (certificate_chain) is of another private key.",
+            hint="Enter the certificate and the private key that were made together; in a chain the"
+            " client's own certificate comes first.",
         )
     # MSAL takes the thumbprint from the certificate, and signs with PS256 then.
     return {"private_key": key.private_key, "public_certificate": key.certificate_chain or ""}
