@@ -31,6 +31,7 @@ from airflow_imap_oauth.oauth.engines.rfc6749 import token_request
 from airflow_imap_oauth.oauth.http import Transport
 from airflow_imap_oauth.oauth.id_token import fetch_keys
 from airflow_imap_oauth.oauth.responses import TokenResponse
+from airflow_imap_oauth.oauth.scopes import asked_scopes
 from airflow_imap_oauth.oauth.settings import OWN_PARAMETERS, Endpoints, OAuthSettings
 from airflow_imap_oauth.oauth.sign_in import signed_in
 from airflow_imap_oauth.oauth.taxonomy import classify
@@ -94,11 +95,12 @@ def start(
         :func:`airflow_imap_oauth.oauth.discovery.complete`.
     :param redirect_uri: https, or http to a loopback host (RFC 8252 section 7.3); it is sent
         again, unchanged, with the code.
-    :raises ConfigurationError: If a URL is missing or malformed.
+    :raises ConfigurationError: If a URL is missing or malformed, a scope is none, or a parameter is
+        configured that every sign-in sets itself.
     """
     state, code_verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    nonce = secrets.token_urlsafe(32) if "openid" in _scopes(settings) else None
     try:
+        nonce = secrets.token_urlsafe(32) if "openid" in asked_scopes(settings) else None
         checked_url(redirect_uri, what="redirect URI", allow_loopback_http=True)
         url = _authorization_url(
             settings,
@@ -167,10 +169,6 @@ def finish(
         raise
 
 
-def _scopes(settings: OAuthSettings) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*settings.scopes, *settings.extra_scopes)))
-
-
 def _authorization_url(settings: OAuthSettings, once: Mapping[str, str], code_verifier: str) -> str:
     if settings.endpoints.authorize_url is None:
         raise ConfigurationError(
@@ -182,34 +180,48 @@ def _authorization_url(settings: OAuthSettings, once: Mapping[str, str], code_ve
         what="authorization request",
         allow_loopback_http=settings.transport.allow_loopback_http,
     )
-    own = sorted(OWN_PARAMETERS & {name.lower() for name in dict(_pairs(parts.query))})
-    if own:
-        raise ConfigurationError(
-            f"authorize_url already holds {', '.join(own)}.",
-            hint="These are set for each sign-in: enter the URL without them.",
-        )
+    held = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    _check_configured(settings, held)
+    scopes = asked_scopes(settings)
     digest = hashlib.sha256(code_verifier.encode("ascii")).digest()
     # OpenID Connect Core section 11: else the server is to ignore that scope. What a known mail
     # provider wants to see instead is in its profile.
     unknown = settings.profile.authorize_url is None
     parameters = {
         "login_hint": settings.login,
-        "prompt": "consent" if unknown and "offline_access" in _scopes(settings) else "",
+        "prompt": "consent" if unknown and "offline_access" in scopes else "",
         **settings.profile.authorize_params,
         **settings.authorize_params,
         "response_type": "code",
         "client_id": settings.client_id,
-        "scope": " ".join(_scopes(settings)),
+        "scope": " ".join(scopes),
         **once,
         "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"),
         "code_challenge_method": "S256",
     }
-    query = urlencode({name: value for name, value in parameters.items() if value})
+    # RFC 6749 section 3.1: no parameter twice.
+    query = urlencode(
+        {name: value for name, value in parameters.items() if value and name not in held}
+    )
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query)))))
 
 
-def _pairs(query: str) -> list[tuple[str, str]]:
-    return parse_qsl(query, keep_blank_values=True)
+def _check_configured(settings: OAuthSettings, held: set[str]) -> None:
+    """Refuse parameters from the connection that are each sign-in's own, or come twice."""
+    params = settings.authorize_params.keys()
+    for where, names in (("authorize_url", held), ("authorize_params", params)):
+        own = sorted(OWN_PARAMETERS & {name.lower() for name in names})
+        if own:
+            raise ConfigurationError(
+                f"{where} of the connection holds {', '.join(own)}.",
+                hint="Take that out: each sign-in sets it anew; scopes have a key of their own.",
+            )
+    twice = sorted(held & settings.authorize_params.keys())
+    if twice:
+        raise ConfigurationError(
+            f"authorize_url and authorize_params of the connection both hold {', '.join(twice)}.",
+            hint="Take it out of one of them.",
+        )
 
 
 def _checked_code(

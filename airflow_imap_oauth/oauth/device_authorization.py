@@ -22,6 +22,7 @@ from airflow_imap_oauth.oauth.engines.rfc6749 import token_request
 from airflow_imap_oauth.oauth.http import HttpAnswer, Transport
 from airflow_imap_oauth.oauth.id_token import fetch_keys
 from airflow_imap_oauth.oauth.responses import TokenResponse
+from airflow_imap_oauth.oauth.scopes import asked_scopes
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.oauth.sign_in import signed_in
 from airflow_imap_oauth.oauth.taxonomy import classify
@@ -68,8 +69,8 @@ def start(
 
     :param settings: With ``device_url`` known, see
         :func:`airflow_imap_oauth.oauth.discovery.complete`.
-    :raises ConfigurationError: If the mail provider has no device grant; the hint says what to do
-        instead.
+    :raises ConfigurationError: If the mail provider has no device grant (the hint says what to do
+        instead), or a scope is none.
     :raises TransientOAuthError: If the server, or the way to it, is out of order. A retry helps.
     :raises OAuthError: If it refuses. A retry cannot help.
     """
@@ -79,11 +80,11 @@ def start(
                 f"{settings.profile.label} offers no sign-in by device code.",
                 hint=settings.profile.no_device_hint,
             )
+        scope = " ".join(asked_scopes(settings))
         # Before anybody signs in: what they bring back could not be checked without.
         fetch_keys(settings, transport)
         asked_at = monotonic()
         authentication = authenticate(settings)
-        scope = " ".join(dict.fromkeys((*settings.scopes, *settings.extra_scopes)))
         answer = transport.request(
             "POST",
             settings.endpoints.device_url,

@@ -227,7 +227,8 @@ class Transport:
         return HttpAnswer(
             status_code=response.status_code,
             headers={name.lower(): value for name, value in response.headers.items()},
-            text=body.decode("utf-8", errors="replace"),
+            # Some servers put a byte order mark in front, past which no token library reads.
+            text=body.decode("utf-8-sig", errors="replace"),
         )
 
 

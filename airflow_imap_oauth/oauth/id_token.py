@@ -78,20 +78,29 @@ def check_signature(id_token: str, settings: OAuthSettings, transport: Transport
     algorithm = header.get("alg")
     if not isinstance(algorithm, str):
         raise _refused("does not say how it is signed")
+    jwks_url = settings.endpoints.jwks_url
     if algorithm in _WITH_SECRET and settings.client_secret:
+        # Whoever learns the secret could sign anything: not where the server has better.
+        if jwks_url is not None:
+            raise _refused("is signed with the client secret, though the server publishes keys")
         _verify(id_token, settings.client_secret, algorithm)
         return
     if algorithm not in _SIGNATURES:
         raise _refused("is not signed in a way that can be trusted")
-    if settings.endpoints.jwks_url is None:
+    if jwks_url is None:
         return
     # A key that is not among those kept from before may have been added since.
-    key = _key(settings.endpoints.jwks_url, header, transport, fresh=False) or _key(
-        settings.endpoints.jwks_url, header, transport, fresh=True
+    key = _key(jwks_url, header, transport, fresh=False) or _key(
+        jwks_url, header, transport, fresh=True
     )
     if key is None:
         raise _refused("is signed with a key that the server does not publish")
     _verify(id_token, key, algorithm)
+
+
+def unexpected(error: Exception) -> TokenResponseError:
+    """Return what to raise for an error that the checks did not foresee; its text is dropped."""
+    return _refused(f"cannot be checked ({type(error).__name__})")
 
 
 def fetch_keys(settings: OAuthSettings, transport: Transport) -> None:
@@ -126,8 +135,9 @@ def _key(jwks_url: str, header: Mapping[str, Any], transport: Transport, *, fres
     usable = [
         key
         for key in keys
-        # A secret that is published is none.
+        # What is secret, and published, is secret no longer.
         if key.get("kty") in _PUBLIC_KEY_TYPES
+        and "d" not in key
         and key.get("use", "sig") == "sig"
         and key.get("alg", algorithm) == algorithm
     ]
@@ -202,9 +212,10 @@ def _time_problem(claims: Mapping[str, Any], now: datetime) -> str:
     expires_at, issued_at = claims.get("exp"), claims.get("iat")
     if not _is_number(expires_at) or not _is_number(issued_at):
         return "does not say when it was issued and when it ends"
-    if expires_at <= (now - _SKEW).timestamp():
+    skew = _SKEW.total_seconds()
+    if expires_at <= now.timestamp() - skew:
         return "has expired already"
-    if issued_at > (now + _SKEW).timestamp():
+    if issued_at > now.timestamp() + skew:
         return "was issued in the future"
     return ""
 
@@ -239,7 +250,10 @@ def _account(claims: Mapping[str, Any], settings: OAuthSettings) -> Account | No
 
 def _text(claims: Mapping[str, Any], name: str) -> str | None:
     value = claims.get(name)
-    return value if isinstance(value, str) and 0 < len(value) <= _MAX_CLAIM_CHARACTERS else None
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_CLAIM_CHARACTERS:
+        return None
+    # It is stored, and no store keeps half of a surrogate pair.
+    return value if value.isprintable() else None
 
 
 def _refused(problem: str) -> TokenResponseError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 
 #: OpenID Connect Core section 5.4 and 11. Servers need not repeat them among the granted ones.
@@ -28,11 +29,48 @@ _GOOGLE_PREFIX = "https://www.googleapis.com/auth/userinfo."
 #: Whatever the application was permitted (learn.microsoft.com/entra/identity-platform/
 #: scopes-oidc): no answer lists it.
 _WHATEVER_PERMITTED = ".default"
+# RFC 6749 section 3.3.
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 def split_scope(value: str) -> tuple[str, ...]:
     """Split a scope string (RFC 6749 section 3.3), each scope once, in its order."""
     return tuple(dict.fromkeys(value.split()))
+
+
+def is_scope(name: str) -> bool:
+    """Tell whether a name is made of the characters that a scope may have."""
+    return _SCOPE.fullmatch(name) is not None
+
+
+def asked_scopes(settings: OAuthSettings) -> tuple[str, ...]:
+    """
+    Return what a sign-in asks for, each scope once.
+
+    :raises ConfigurationError: As :func:`check_scopes`.
+    """
+    check_scopes(settings)
+    return tuple(dict.fromkeys((*settings.scopes, *settings.extra_scopes)))
+
+
+def check_scopes(settings: OAuthSettings) -> None:
+    """
+    Refuse a scope that no server can have, such as one with typographic quotes.
+
+    Only the character is named: what was entered in the wrong field may be a secret.
+
+    :raises ConfigurationError: If there is one. A retry cannot help.
+    """
+    for number, name in enumerate((*settings.scopes, *settings.extra_scopes), start=1):
+        if is_scope(name):
+            continue
+        wrong = next((f"U+{ord(one):04X}" for one in name if not is_scope(one)), "nothing")
+        raise ConfigurationError(
+            f"Scope {number} of the connection holds {wrong}, which no scope may (RFC 6749"
+            " section 3.3).",
+            hint="Set scopes of the connection as the mail provider spells them, with spaces in"
+            " between and without quotes.",
+        )
 
 
 def missing_scopes(needed: Iterable[str], granted: Iterable[str]) -> tuple[str, ...]:

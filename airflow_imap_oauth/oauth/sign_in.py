@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_imap_oauth.exceptions import AuthorizationFlowError
+from airflow_imap_oauth.exceptions import AuthorizationFlowError, ImapOAuthError
 from airflow_imap_oauth.oauth.clock import utc_now
 from airflow_imap_oauth.oauth.http import Transport
-from airflow_imap_oauth.oauth.id_token import account_of, check_signature
+from airflow_imap_oauth.oauth.id_token import account_of, check_signature, unexpected
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 
@@ -40,8 +40,16 @@ def signed_in(
         )
     if response.id_token is None:
         return response
-    check_signature(response.id_token, settings, transport)
-    account = account_of(
-        response.id_token, settings, now=response.answered_at or utc_now(), nonce=nonce
-    )
-    return replace(response, account=account)
+    try:
+        check_signature(response.id_token, settings, transport)
+        account = account_of(
+            response.id_token, settings, now=response.answered_at or utc_now(), nonce=nonce
+        )
+    except ImapOAuthError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a claim that nobody thought of; it may be quoted
+        fault = unexpected(error)
+    else:
+        return replace(response, account=account)
+    # Outside of the except clause: the caught error may refer to the tokens.
+    raise fault

@@ -28,7 +28,8 @@ GrantKind = Literal[
 ]
 #: Grants of the application itself: nobody consented, so nobody can consent again.
 OWN_GRANTS: frozenset[GrantKind] = frozenset({"client_credentials", "service_account"})
-_SIGN_INS: frozenset[GrantKind] = frozenset({"authorization_code", "device_code"})
+#: Grants of a person who has just been asked.
+SIGN_INS: frozenset[GrantKind] = frozenset({"authorization_code", "device_code"})
 
 _SHOWABLE = re.compile(r"[A-Za-z][A-Za-z_ .-]{1,60}")
 _REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -71,7 +72,7 @@ def classify(
     """
     error = error_code(payload)
     codes = _error_codes(payload)
-    unknown = AuthorizationFlowError if grant in _SIGN_INS else OAuthError
+    unknown = AuthorizationFlowError if grant in SIGN_INS else OAuthError
     rule = _find(error, codes, _suberror(payload)) or Rule(kind=unknown)
     kind, hint = _for_grant(rule, error, grant, reauthorization_hint)
     correlation_id = _request_id(payload, "correlation_id")
@@ -102,7 +103,7 @@ def _for_grant(
         return ClientRejectedError, _OWN_GRANT_HINTS[grant]
     if not issubclass(kind, ReauthorizationRequiredError):
         return kind, hint
-    if grant in _SIGN_INS:
+    if grant in SIGN_INS:
         # Entra's number for it stands among those of lost consent.
         declined = error == "authorization_declined"
         return AuthorizationFlowError, REFUSED if declined else SIGN_IN_AGAIN

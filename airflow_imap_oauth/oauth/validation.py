@@ -19,9 +19,9 @@ from airflow_imap_oauth.exceptions import (
 from airflow_imap_oauth.oauth.clock import server_time, skew_advice, utc_now
 from airflow_imap_oauth.oauth.http import HttpAnswer
 from airflow_imap_oauth.oauth.responses import TokenResponse
-from airflow_imap_oauth.oauth.scopes import missing_scopes, split_scope
+from airflow_imap_oauth.oauth.scopes import is_scope, missing_scopes, split_scope
 from airflow_imap_oauth.oauth.settings import OAuthSettings
-from airflow_imap_oauth.oauth.taxonomy import OWN_GRANTS, GrantKind, classify
+from airflow_imap_oauth.oauth.taxonomy import OWN_GRANTS, SIGN_INS, GrantKind, classify
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,8 @@ DEFAULT_LIFETIME_SECONDS = 600
 #: No longer is believed, so that a wrong answer does harm for a day at most.
 MAX_LIFETIME_SECONDS = 24 * 3600
 
-_MAX_DIGITS = 4000
+_MAX_DIGITS = 640  # Python reads that many however PYTHONINTMAXSTRDIGITS is set
 _VISIBLE_ASCII = range(0x21, 0x7F)
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -58,7 +57,7 @@ def read_token_answer(
         raise _refusal(answer, payload, settings, step, grant)
     # RFC 6749 section 4.4.3: none comes with client credentials; one that does is of no use.
     refresh_token = None if grant in OWN_GRANTS else _refresh_token(payload)
-    scopes = _scopes(payload)
+    scopes = _scopes(payload, grant)
     fault = _fault(payload, scopes, settings, grant)
     if fault is None:
         return TokenResponse(
@@ -94,7 +93,7 @@ def decoded_json(text: str) -> dict[str, Any] | None:
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _MAX_DIGITS else math.inf
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
 def _refusal(
@@ -154,18 +153,24 @@ def _text(payload: dict[str, Any], name: str) -> str | None:
     return text
 
 
-def _scopes(payload: dict[str, Any]) -> tuple[str, ...] | None:
+def _scopes(payload: dict[str, Any], grant: GrantKind) -> tuple[str, ...] | None:
     """
     Return the scopes as RFC 6749 section 3.3 spells them.
 
     They are stored and shown, so none may be a token that is echoed.
+
+    :return: None where the server is silent, which means: those that were asked for (section 5.1).
+        An empty scope is malformed, and no server is known to send one for silence. After a
+        sign-in it says what it looks like, that all was declined; else nobody was asked.
     """
     scope = payload.get("scope")
-    if not isinstance(scope, str):
+    if isinstance(scope, list):  # as some servers send them
+        scope = " ".join(name for name in scope if isinstance(name, str))
+    if not isinstance(scope, str) or (not scope.strip() and grant not in SIGN_INS):
         return None
     tokens = (payload.get("access_token"), payload.get("refresh_token"))
     names = split_scope(scope)
-    return tuple(name for name in names if name not in tokens and _SCOPE.fullmatch(name))
+    return tuple(name for name in names if name not in tokens and is_scope(name))
 
 
 def _fault(
@@ -189,8 +194,7 @@ def _fault(
             "The access token expired before it was issued.",
             hint="Check expires_in of the authorization server.",
         )
-    # An empty scope is as good as none: RFC 6749 section 3.3 has no empty scope.
-    missing = missing_scopes(settings.scopes, scopes) if scopes else ()
+    missing = () if scopes is None else missing_scopes(settings.scopes, scopes)
     if missing:
         hint = "Allow it in the application's registration"
         if grant not in OWN_GRANTS:

@@ -134,18 +134,6 @@ def test_query_of_the_endpoint_is_kept(authorization_server: AuthorizationServer
     assert query["response_type"] == "code"
 
 
-@pytest.mark.parametrize("name", ["state", "redirect_uri", "Client_ID", "scope", "nonce"])
-def test_query_of_the_endpoint_must_not_hold_ours(
-    authorization_server: AuthorizationServer, name: str
-) -> None:
-    """A parameter that each sign-in sets cannot come from the configured URL as well."""
-    settings = custom(authorization_server)
-    url = f"{authorization_server.authorize_url}?{name}=x"
-    endpoints = replace(settings.endpoints, authorize_url=url)
-    with pytest.raises(ConfigurationError, match=name.lower()):
-        begin(replace(settings, endpoints=endpoints))
-
-
 @pytest.mark.parametrize(
     "redirect_uri",
     ["http://mail.example.com/callback", "callback", "http://127.0.0.1/#x", "myapp://callback"],
@@ -277,7 +265,7 @@ def test_partial_consent_names_the_missing_scope(
 # --- Answers that are refused, without a word to the server -------------------------------------
 
 
-@pytest.mark.parametrize("state", ["", "other", "é", "\udce9", None])
+@pytest.mark.parametrize("state", ["", "other", "é", None])
 def test_rfc6749_10_12_foreign_state(
     authorization_server: AuthorizationServer, state: str | None
 ) -> None:
@@ -285,7 +273,7 @@ def test_rfc6749_10_12_foreign_state(
     settings = custom(authorization_server)
     pending = begin(settings)
     callback = authorization_server.consent(pending.url, LOGIN)
-    foreign = "code=c" if state is None else f"code=c&state={quote(state, errors='surrogatepass')}"
+    foreign = "code=c" if state is None else f"code=c&state={quote(state)}"
     assert "another sign-in" in refusal(settings, pending, foreign).message
     assert authorization_server.token_requests == 0
     assert end(settings, pending, callback).refresh_token

@@ -292,3 +292,26 @@ def test_refused_answer_without_new_refresh_token_raises(client: Client) -> None
     error = failure(client)
     assert isinstance(error, ClientRejectedError)
     assert client.settings.scopes[0] in error.message
+
+
+@pytest.mark.parametrize(
+    ("before", "more"),
+    [("\ufeff", ""), ("", f',"expires_in":{"9" * 5_000}'), ("\ufeff", ',"expires_in":NaN')],
+    ids=["mark", "digits", "both"],
+)
+def test_odd_json_costs_no_refresh_token(client: Client, before: str, more: str) -> None:
+    """Whatever a token library cannot read in an answer, the new refresh token reaches us."""
+    body = f'{before}{{"access_token":"a","token_type":"Bearer","refresh_token":"next"{more}}}'
+    client.server.fail_next("token", "body", status=200, body=body)
+    response = spend(client)
+    assert (response.refresh_token, response.access_token) == ("next", "a")
+
+
+def test_configured_scope_that_is_none_is_not_sent(client: Client) -> None:
+    """A scope that no server can have is a matter of the connection, before anything is sent."""
+    token = client.mint()
+    wrong = client.with_settings(scopes=(*client.settings.scopes, "\u201cimap\u201d"))
+    with pytest.raises(ConfigurationError, match=r"U\+201C") as caught:
+        spend(wrong, token)
+    assert (caught.value.conn_id, caught.value.step) == (CONN_ID, "token request")
+    assert client.server.token_requests == 0

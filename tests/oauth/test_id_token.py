@@ -264,9 +264,9 @@ def test_openid_core_3_1_3_7_five_minutes_are_tolerated(
         account_of(token, settings, now=NOON)
 
 
-@pytest.mark.parametrize("sub", [None, "", 7, "x" * 256])
+@pytest.mark.parametrize("sub", [None, "", 7, "x" * 256, ["x"], "a\x00b", "a\u202eb"])
 def test_subject(authorization_server: AuthorizationServer, sub: object) -> None:
-    """It has to name somebody, in 255 characters at most (section 2)."""
+    """It has to name somebody in text that can be kept, of 255 characters at most (section 2)."""
     assert "names no account" in refused(authorization_server, sub=sub).message
 
 
@@ -319,26 +319,3 @@ def test_errors_show_nothing_of_it(
     assert LOGIN not in shown
     assert f"connection '{CONN_ID}', id_token: " in str(error)
     assert (error.__cause__, error.__context__) == (None, None)
-
-
-@pytest.mark.parametrize("name", ["exp", "iat"])
-@pytest.mark.parametrize("value", [1e308, -1e308, 10**400, -(10**400), True, "soon", None])
-def test_times_beyond_the_calendar(
-    authorization_server: AuthorizationServer, name: str, value: object
-) -> None:
-    """Whatever a server writes for an instant is accepted or refused, and breaks nothing."""
-    authorization_server.next_id_token(**{name: value})
-    settings = generic(authorization_server)
-    fits = not isinstance(value, bool) and isinstance(value, int | float)
-    if fits and (value > 0) == (name == "exp"):
-        assert sign_in(authorization_server, settings).account is not None
-    else:
-        assert type(sign_in_refused(authorization_server, settings)) is TokenResponseError
-
-
-def test_address_that_misleads_is_not_shown(authorization_server: AuthorizationServer) -> None:
-    """An address that would be shown in another order than it is written is left out."""
-    authorization_server.next_id_token(email="moc.\u202eelgoog@evil", preferred_username=None)
-    account = sign_in(authorization_server, generic(authorization_server)).account
-    assert account is not None
-    assert account.shown is None

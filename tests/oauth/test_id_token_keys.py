@@ -44,22 +44,27 @@ def _client(server: AuthorizationServer, mail_provider: str) -> OAuthSettings:
     return generic(server) if mail_provider == "generic" else client_of(server, mail_provider)
 
 
+def keyless(server: AuthorizationServer) -> OAuthSettings:
+    """Return a client that knows no address of the server's keys."""
+    settings = generic(server)
+    return replace(settings, endpoints=replace(settings.endpoints, jwks_url=None))
+
+
 def transport_of(settings: OAuthSettings) -> Transport:
     return Transport(settings.transport)
 
 
 def test_openid_core_3_1_3_7_unsigned(authorization_server: AuthorizationServer) -> None:
     """One without a signature is refused, also where no keys are known."""
-    server, settings = authorization_server, generic(authorization_server)
-    keyless = replace(settings, endpoints=replace(settings.endpoints, jwks_url=None))
-    for client in (settings, keyless):
+    server = authorization_server
+    for client in (generic(server), keyless(server)):
         server.next_id_token(alg="none")
         assert "not signed in a way" in sign_in_refused(server, client).message
 
 
 def test_signed_with_the_client_secret(authorization_server: AuthorizationServer) -> None:
-    """A confidential client takes one that is signed with its own secret, and with no other."""
-    server, settings = authorization_server, generic(authorization_server)
+    """Where no keys are known, a client takes its own secret for one, and no other secret."""
+    server, settings = authorization_server, keyless(authorization_server)
     server.next_id_token(alg="HS256")
     assert sign_in(server, settings).account is not None
     token = jwt.encode({"iss": server.issuer}, "another secret, by no means shorter", "HS256")
@@ -71,24 +76,38 @@ def test_client_without_secret_takes_no_such_signature(
     authorization_server: AuthorizationServer,
 ) -> None:
     """Where there is no secret, nothing that is signed with one is trusted."""
-    settings = generic(
-        authorization_server,
-        client_id=authorization_server.public_client_id,
-        client_secret=None,
-        client_auth_method="none",
-    )
-    authorization_server.next_id_token(alg="HS256")
-    assert "not signed in a way" in sign_in_refused(authorization_server, settings).message
+    for settings in (generic(authorization_server), keyless(authorization_server)):
+        public = replace(
+            settings,
+            client_id=authorization_server.public_client_id,
+            client_secret=None,
+            client_auth_method="none",
+        )
+        authorization_server.next_id_token(alg="HS256")
+        assert "not signed in a way" in sign_in_refused(authorization_server, public).message
+
+
+@pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512"])
+def test_secret_signs_nothing_where_keys_are_published(
+    authorization_server: AuthorizationServer, alg: str
+) -> None:
+    """A server that publishes keys has to sign with them: the client's secret does not do."""
+    settings = generic(authorization_server, client_secret="a secret as long as its hash " * 3)
+    secret = settings.client_secret or ""
+    token = jwt.encode({"iss": authorization_server.issuer}, secret, alg)
+    with transport_of(settings) as way, pytest.raises(TokenResponseError, match="publishes keys"):
+        check_signature(token, settings, way)
 
 
 def test_public_key_is_no_secret(authorization_server: AuthorizationServer) -> None:
     """A signature that takes the published key for a shared secret is refused."""
-    settings = generic(authorization_server)
-    with transport_of(settings) as way:
-        published = way.request("GET", settings.endpoints.jwks_url or "", step="test").text
-        modulus = json.loads(published)["keys"][0]["n"]
-        token = jwt.encode({"iss": authorization_server.issuer}, modulus, "HS256")
-        with pytest.raises(TokenResponseError, match="wrong signature"):
+    modulus = str(_published(authorization_server)["n"])
+    token = jwt.encode({"iss": authorization_server.issuer}, modulus, "HS256")
+    for settings, problem in (
+        (generic(authorization_server), "publishes keys"),
+        (keyless(authorization_server), "wrong signature"),
+    ):
+        with transport_of(settings) as way, pytest.raises(TokenResponseError, match=problem):
             check_signature(token, settings, way)
 
 
@@ -104,8 +123,7 @@ def test_openid_core_3_1_3_7_without_known_keys_the_connection_has_to_do(
     authorization_server: AuthorizationServer,
 ) -> None:
     """Where no address of keys is known, TLS to the token endpoint stands in (item 6)."""
-    server, settings = authorization_server, generic(authorization_server)
-    settings = replace(settings, endpoints=replace(settings.endpoints, jwks_url=None))
+    server, settings = authorization_server, keyless(authorization_server)
     server.next_id_token(key="other")
     assert sign_in(server, settings).account is not None
     assert server.recorded("jwks") == ()
@@ -199,7 +217,16 @@ def _published(server: AuthorizationServer) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    "change", [{"alg": "PS512"}, {"use": "enc"}, {"kty": "oct", "k": "c2VjcmV0"}, {"alg": 7}]
+    "change",
+    [
+        {"alg": "PS512"},
+        {"use": "enc"},
+        {"use": ["sig"]},
+        {"kty": "oct", "k": "c2VjcmV0"},
+        {"kty": ["RSA"]},
+        {"alg": 7},
+        {"d": "c2VjcmV0"},
+    ],
 )
 def test_key_for_something_else(
     authorization_server: AuthorizationServer, hours: Hours, change: dict[str, object]
@@ -221,12 +248,17 @@ def test_rsa_key_that_is_too_small(authorization_server: AuthorizationServer, ho
     assert "does not publish" in refused(authorization_server).message
 
 
-@pytest.mark.parametrize("algorithm", [["RS256"], {"RS256": 1}, 7, None])
-def test_algorithm_that_is_no_text(
-    authorization_server: AuthorizationServer, algorithm: object
+@pytest.mark.parametrize("name", ["alg", "kid"])
+@pytest.mark.parametrize("value", [["RS256"], {"RS256": 1}, 7, None, "\ud800"])
+def test_header_of_any_kind(
+    authorization_server: AuthorizationServer, name: str, value: object
 ) -> None:
-    """A header that does not name an algorithm is refused, whatever stands in its place."""
+    """A header that names algorithm or key by no text is refused, whatever stands there."""
     settings = generic(authorization_server)
-    header = base64.urlsafe_b64encode(json.dumps({"alg": algorithm}).encode()).rstrip(b"=").decode()
+    header = (
+        base64.urlsafe_b64encode(json.dumps({"alg": "RS256", name: value}).encode())
+        .rstrip(b"=")
+        .decode()
+    )
     with Transport(settings.transport) as way, pytest.raises(TokenResponseError):
         check_signature(f"{header}.e30.c2ln", settings, way)

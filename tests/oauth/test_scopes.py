@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.oauth.profiles import get_profile
 from airflow_imap_oauth.oauth.scopes import (
+    asked_scopes,
     missing_scopes,
     split_scope,
     surplus_scopes,
@@ -34,8 +36,8 @@ RESOURCES = [
 ]
 
 
-def warning(granted: tuple[str, ...] | None, **changes: Any) -> str | None:
-    settings = OAuthSettings(
+def client(**changes: Any) -> OAuthSettings:
+    return OAuthSettings(
         **{
             "conn_id": "mail",
             "profile": get_profile("custom"),
@@ -46,7 +48,10 @@ def warning(granted: tuple[str, ...] | None, **changes: Any) -> str | None:
             **changes,
         }
     )
-    return surplus_warning(settings, granted)
+
+
+def warning(granted: tuple[str, ...] | None, **changes: Any) -> str | None:
+    return surplus_warning(client(**changes), granted)
 
 
 def test_rfc6749_3_3_scopes_are_split_at_spaces() -> None:
@@ -119,3 +124,31 @@ def test_no_warning_where_nothing_is_known() -> None:
     assert warning(()) is None
     assert warning(("contacts",), scopes=()) is None
     assert warning(("contacts",), scopes=(), extra_scopes=("openid",)) is None
+
+
+@pytest.mark.parametrize("scope", ["!", "imap", OUTLOOK, GOOGLE, "a,b", "#[]~", "x:y/z?q=1"])
+def test_rfc6749_3_3_what_a_scope_may_be_made_of(scope: str) -> None:
+    """Every visible ASCII character but quote and backslash may be in a scope."""
+    assert asked_scopes(client(scopes=(scope,))) == (scope,)
+
+
+@pytest.mark.parametrize(
+    ("scope", "character"),
+    [
+        ('"imap"', "U+0022"),
+        ("imap\\", "U+005C"),
+        ("imap contacts", "U+0020"),
+        ("im\x1bap", "U+001B"),
+        ("\u201cimap", "U+201C"),
+        ("imap\udce9", "U+DCE9"),
+        ("", "nothing"),
+    ],
+)
+@pytest.mark.parametrize("name", ["scopes", "extra_scopes"])
+def test_rfc6749_3_3_configured_scope_that_is_none(name: str, scope: str, character: str) -> None:
+    """A configured scope that none can be is refused by its character, and not shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        asked_scopes(client(**{name: (scope,)}))
+    assert f"holds {character}," in caught.value.message
+    assert "imap" not in caught.value.message
+    assert "Set scopes of the connection" in caught.value.hint

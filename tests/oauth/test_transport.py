@@ -132,6 +132,12 @@ def test_answers_of_success_and_client_error_are_returned(ca: CertificateAuthori
             assert answer.headers["x-thing"] == "v"
 
 
+def test_rfc8259_8_1_mark_in_front_is_taken_off(ca: CertificateAuthority) -> None:
+    """No reader of an answer, ours or a library's, gets to see a byte order mark."""
+    with listening(ca, saying("200 OK", b"\xef\xbb\xbf{}")) as peer:
+        assert peer.ask().text == "{}"
+
+
 def test_rfc6749_2_3_1_secrets_are_in_the_body_alone(ca: CertificateAuthority) -> None:
     """The request line holds no parameter, and no header but the needed ones is sent."""
     with listening(ca, saying("200 OK")) as listener:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from airflow_imap_oauth.oauth.http import HttpAnswer
 from airflow_imap_oauth.oauth.profiles import get_profile
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import Endpoints, OAuthSettings
+from airflow_imap_oauth.oauth.taxonomy import GrantKind
 from airflow_imap_oauth.oauth.validation import (
     DEFAULT_LIFETIME_SECONDS,
     MAX_LIFETIME_SECONDS,
@@ -37,14 +39,22 @@ SETTINGS = OAuthSettings(
 )
 
 
-def read_text(text: str, *, status: int = 200, settings: OAuthSettings = SETTINGS) -> TokenResponse:
+def read_text(
+    text: str,
+    *,
+    status: int = 200,
+    settings: OAuthSettings = SETTINGS,
+    grant: GrantKind = "refresh_token",
+) -> TokenResponse:
     answer = HttpAnswer(status_code=status, headers={}, text=text)
-    return read_token_answer(answer, settings, step="token request", grant="refresh_token")
+    return read_token_answer(answer, settings, step="token request", grant=grant)
 
 
-def read(settings: OAuthSettings = SETTINGS, **members: Any) -> TokenResponse:
+def read(
+    settings: OAuthSettings = SETTINGS, grant: GrantKind = "refresh_token", **members: Any
+) -> TokenResponse:
     payload = {"access_token": "at", "token_type": "Bearer", **members}
-    return read_text(json.dumps(payload), settings=settings)
+    return read_text(json.dumps(payload), settings=settings, grant=grant)
 
 
 @pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER"])
@@ -113,7 +123,37 @@ def test_scopes_are_split() -> None:
 @pytest.mark.parametrize("scope", [None, "", 7])
 def test_rfc6749_5_1_absent_scope_means_as_requested(scope: object) -> None:
     """Without scope the granted scopes are the requested ones."""
-    assert not read(scope=scope).scopes
+    assert read(scope=scope).scopes is None
+
+
+@pytest.mark.parametrize("grant", ["authorization_code", "device_code"])
+@pytest.mark.parametrize("scope", ["", "  ", [], '"'])
+def test_rfc6749_3_3_empty_scope_at_a_sign_in_grants_nothing(
+    grant: GrantKind, scope: object
+) -> None:
+    """A sign-in that is answered with an empty scope was granted nothing of what IMAP needs."""
+    with pytest.raises(ClientRejectedError, match="scope imap"):
+        read(grant=grant, scope=scope, refresh_token="rt")
+
+
+@pytest.mark.parametrize("grant", ["authorization_code", "device_code"])
+def test_rfc6749_5_1_silence_at_a_sign_in_grants_all(grant: GrantKind) -> None:
+    """A sign-in whose answer leaves scope out was granted what it asked for."""
+    assert read(grant=grant, refresh_token="rt").scopes is None
+    assert read(grant=grant, refresh_token="rt", scope=None).scopes is None
+
+
+def test_empty_scope_misses_nothing_where_nothing_is_needed() -> None:
+    """A connection that names no scopes of IMAP's signs in, whatever is granted."""
+    settings = replace(SETTINGS, scopes=("openid",))
+    assert read(settings, "authorization_code", scope="", refresh_token="rt").scopes == ()
+
+
+def test_scopes_may_come_as_an_array() -> None:
+    """A server that sends the scopes as an array is understood, and held to them."""
+    assert read(scope=["imap", {"a": 1}, ["b"], None, "openid"]).scopes == ("imap", "openid")
+    with pytest.raises(ClientRejectedError, match="scope imap"):
+        read(scope=["openid"])
 
 
 @pytest.mark.parametrize("echoed", [["at"], {"a": 1}, [[]]])
@@ -132,6 +172,32 @@ def test_number_beyond_all_bounds_costs_no_refresh_token(digits: str) -> None:
     """An answer with a number that Python does not read still brings its refresh token."""
     payload = '{"access_token": "at", "token_type": "Bearer", "refresh_token": "rt"'
     assert read_text(f'{payload}, "number": {digits}}}').refresh_token == "rt"
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["9" * 5_000, '"' + "9" * 5_000 + '"', "-" + "9" * 5_000, "1e99999", "Infinity", "NaN"],
+)
+def test_lifetime_beyond_all_bounds_is_taken_as_short(number: str) -> None:
+    """A lifetime that no number holds is one that cannot be read."""
+    response = read_text(
+        '{"access_token": "at", "token_type": "Bearer", "refresh_token": "rt",'
+        f' "expires_in": {number}}}'
+    )
+    assert response.expires_in_seconds == DEFAULT_LIFETIME_SECONDS
+    assert response.refresh_token == "rt"
+
+
+def test_number_beyond_the_bound_of_this_interpreter() -> None:
+    """However few digits Python is told to read, no refresh token is lost to them."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(sys.int_info.str_digits_check_threshold)
+    try:
+        assert read(refresh_token="rt", number=10**639).refresh_token == "rt"
+        text = '{"access_token": "at", "token_type": "Bearer", "refresh_token": "rt"'
+        assert read_text(f'{text}, "number": {"9" * 641}}}').refresh_token == "rt"
+    finally:
+        sys.set_int_max_str_digits(before)
 
 
 def test_byte_order_mark_is_ignored() -> None:

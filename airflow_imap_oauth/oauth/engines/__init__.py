@@ -21,6 +21,7 @@ from airflow_imap_oauth.exceptions import (
 )
 from airflow_imap_oauth.oauth.clock import utc_now
 from airflow_imap_oauth.oauth.responses import TokenResponse
+from airflow_imap_oauth.oauth.scopes import check_scopes
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def refresh(settings: OAuthSettings, refresh_token: str, transport: Transport) -
                 hint=f"Authorize: airflow imap-oauth login {settings.conn_id}.",
             )
         _check_secret(settings)
+        check_scopes(settings)
         response = _engine(settings).refresh(settings, refresh_token, transport)
         response = _with_account(response, settings)
     except ImapOAuthError as error:
@@ -85,6 +87,7 @@ def obtain(settings: OAuthSettings, transport: Transport) -> TokenResponse:
     try:
         _check_secret(settings)
         _check_own_credential(settings)
+        check_scopes(settings)
         return _engine(settings).obtain(settings, transport)
     except ImapOAuthError as error:
         error.located(conn_id=settings.conn_id, step=STEP)
@@ -109,6 +112,7 @@ def _with_account(response: TokenResponse, settings: OAuthSettings) -> TokenResp
         return response
     from airflow_imap_oauth.oauth.id_token import (  # noqa: PLC0415  # loads an HTTP client
         account_of,
+        unexpected,
     )
 
     try:
@@ -116,10 +120,7 @@ def _with_account(response: TokenResponse, settings: OAuthSettings) -> TokenResp
     except TokenResponseError as error:
         fault = error
     except Exception as error:  # noqa: BLE001  # a claim that nobody thought of; it may be quoted
-        fault = TokenResponseError(
-            f"The id_token of the answer cannot be checked ({type(error).__name__}).",
-            hint="Check the authorization server: its answer is not to be trusted.",
-        )
+        fault = unexpected(error)
     else:
         return replace(response, account=account)
     if response.refresh_token is None:
