@@ -108,17 +108,18 @@ def test_commands_are_registered() -> None:
     from airflow.cli.cli_parser import ALL_COMMANDS_DICT
 
     (path,) = INFO["cli"]
-    module, _, name = path.rpartition(".")
-    (group,) = getattr(importlib.import_module(module), name)()
+    definition, _, name = path.rpartition(".")
+    (group,) = getattr(importlib.import_module(definition), name)()
     assert group.name in ALL_COMMANDS_DICT
-    assert [command.name for command in group.subcommands] == ["login", "revoke", "rotate-keys"]
-    from airflow_imap_oauth.cli.login import login
-    from airflow_imap_oauth.cli.revoke import revoke
-    from airflow_imap_oauth.cli.rotate_keys import rotate_keys
-
-    assert callable(login)
-    assert callable(revoke)
-    assert callable(rotate_keys)
+    names = [command.name for command in group.subcommands]
+    assert names == [
+        *("login", "revoke", "rotate-keys"),
+        *("status", "check", "refresh", "list-mail-providers"),
+    ]
+    for name in names:
+        function = name.replace("-", "_")
+        module = importlib.import_module(f"airflow_imap_oauth.cli.{function}")
+        assert callable(getattr(module, function))
 
 
 def test_entry_points_are_installed() -> None:

@@ -53,6 +53,21 @@ def load(conn_id: str) -> Connection:
         define one of that id, which would hide whatever is written, or if it cannot be decrypted.
     """
     _refuse_elsewhere(conn_id)
+    return _stored(conn_id)
+
+
+def look_up(conn_id: str) -> Any:
+    """
+    Return a connection wherever Airflow finds it for a task, to be read only.
+
+    :raises ConfigurationError: If there is none, or if it cannot be read. A retry cannot help.
+    :raises ImapOAuthError: If the database does not work. A retry may help.
+    """
+    found = elsewhere(conn_id)
+    return _stored(conn_id) if found is None else found[1]
+
+
+def _stored(conn_id: str) -> Connection:
     with faults_in_words():
         # Before anybody signs in: with a malformed key nothing could be saved.
         get_fernet()

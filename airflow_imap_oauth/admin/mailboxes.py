@@ -215,7 +215,7 @@ def _described(mailbox: Mailbox, state: TokenState) -> MailboxRow:
 def _note(state: TokenState) -> str:
     if state.status == "active" and state.last_error is None:
         return ""
-    parts = [state.reason or ""]
+    parts = [state.reason or "", state.hint]
     if state.last_error is not None:
         parts += [state.last_error.text, state.last_error.hint]
     return " ".join(dict.fromkeys(part for part in parts if part))

@@ -10,6 +10,7 @@ themselves are loaded when they run.
 from __future__ import annotations
 
 from airflow.cli.cli_config import (
+    ARG_OUTPUT,
     ARG_VERBOSE,
     ActionCommand,
     Arg,
@@ -18,7 +19,15 @@ from airflow.cli.cli_config import (
     lazy_load_command,
 )
 
-from airflow_imap_oauth.cli.exit_codes import LOGIN_CODES, REVOKE_CODES, ROTATE_CODES
+from airflow_imap_oauth.cli.exit_codes import (
+    CHECK_CODES,
+    LIST_CODES,
+    LOGIN_CODES,
+    REFRESH_CODES,
+    REVOKE_CODES,
+    ROTATE_CODES,
+    STATUS_CODES,
+)
 
 _CONN_ID = Arg(  # type: ignore[no-untyped-call]
     ("conn_id",),
@@ -62,6 +71,61 @@ _DRY_RUN = Arg(  # type: ignore[no-untyped-call]
     ("--dry-run",),
     action="store_true",
     help="Change nothing, and print what would be sealed anew.",
+)
+_ANY_CONN_ID = Arg(  # type: ignore[no-untyped-call]
+    ("conn_id",),
+    help="The id of a connection of type IMAP (OAuth 2.0), wherever it is defined.",
+)
+_STATUS_CONN_IDS = Arg(  # type: ignore[no-untyped-call]
+    ("conn_ids",),
+    nargs="*",
+    metavar="CONN_ID",
+    help="Only these connections, wherever they are defined. Without any: all connections of type "
+    "IMAP (OAuth 2.0) that Airflow's database holds.",
+)
+_FORCE = Arg(  # type: ignore[no-untyped-call]
+    ("--force",),
+    action="store_true",
+    help="Renew an access token that is good for long, too.",
+)
+
+#: What looks at mailboxes and keeps them going; no person signs in.
+_OPERATION = (
+    ActionCommand(
+        name="status",
+        help="Show the state of mailboxes",
+        description="Show state, tokens and last error of mailboxes: what the connections say, and "
+        "what the last renewals left in the token store. No authorization server and no mail "
+        f"server is asked. {STATUS_CODES}",
+        func=lazy_load_command("airflow_imap_oauth.cli.status.status"),
+        args=(_STATUS_CONN_IDS, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="check",
+        help="Check a connection step by step",
+        description="Check a connection from its settings to its mail folder INBOX, as a task "
+        "would use it: a due access token is renewed, and kept. Mail is not touched. "
+        f"{CHECK_CODES}",
+        func=lazy_load_command("airflow_imap_oauth.cli.check.check"),
+        args=(_ANY_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="refresh",
+        help="Renew the access token of a connection",
+        description="Renew the access token of a connection now if that is due, and say until when "
+        f"it is good. {REFRESH_CODES}",
+        func=lazy_load_command("airflow_imap_oauth.cli.refresh.refresh"),
+        args=(_ANY_CONN_ID, _FORCE, ARG_VERBOSE),
+    ),
+    ActionCommand(
+        name="list-mail-providers",
+        help="List the mail providers that a connection can name",
+        description="List the mail providers: those of this package, and those that others add. "
+        "What depends on the authorization server, as with custom, is left empty (null in JSON). "
+        f"{LIST_CODES}",
+        func=lazy_load_command("airflow_imap_oauth.cli.list_mail_providers.list_mail_providers"),
+        args=(ARG_OUTPUT, ARG_VERBOSE),
+    ),
 )
 
 
@@ -107,6 +171,7 @@ def get_cli_commands() -> list[CLICommand]:
                     func=lazy_load_command("airflow_imap_oauth.cli.rotate_keys.rotate_keys"),
                     args=(_CONN_IDS, _DRY_RUN, ARG_VERBOSE),
                 ),
+                *_OPERATION,
             ),
         )
     ]

@@ -14,6 +14,9 @@ token.
 2 means that something must be put right in this Airflow first: the connection, an option of the
 command, a key, the set-up of the database. Nothing was changed, except that ``rotate-keys`` goes on
 with the other connections.
+
+``status`` has done its work although something is wrong with a mailbox: then it ends with 1,
+whatever that is, and with 2 only if it could not look.
 """
 
 from __future__ import annotations
@@ -49,6 +52,23 @@ ROTATE_CODES = (
     "first (a connection, a key); standard error names it. All other connections are done in any "
     "case."
 )
+STATUS_CODES = (
+    "Exit codes. 0: no mailbox needs anybody yet. 1: one needs authorization or is misconfigured, "
+    "or a database did not work. 2: one could not be looked at, because there is no connection of "
+    "that id or it cannot be read here; or an option, a key or the set-up of Airflow's database is "
+    "wrong. All mailboxes that can be looked at are shown in any case."
+)
+CHECK_CODES = (
+    "Exit codes. 0: no step failed. 1: a step failed at a server, or a database did not work. 2: "
+    "something must be put right here first: the connection, an option, a key, the set-up of "
+    "Airflow's database."
+)
+REFRESH_CODES = (
+    "Exit codes. 0: the access token is good. 1: the mail provider refused, or a server or a "
+    "database did not work; the message says whether to try again. 2: something must be put right "
+    "here first (the connection, an option, a key, the set-up of Airflow's database)."
+)
+LIST_CODES = "Exit codes. 0: done. 2: the package that adds a mail provider is broken."
 
 
 @contextmanager

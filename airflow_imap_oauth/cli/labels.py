@@ -31,6 +31,12 @@ def legend(text: str) -> str:
     return f"In the form, {' and '.join(told)}." if told else ""
 
 
+def hint_for(conn_id: str, text: str, hint: str) -> str:
+    """Complete the hint of a text for a person at a terminal: with the id, and with labels."""
+    hint = hint.replace("CONN_ID", conn_id)
+    return f"{hint} {legend(f'{text} {hint}')}".strip()
+
+
 def _names(text: str, key: str) -> bool:
     """Tell whether a text names a key: words of plain English count only where they are quoted."""
     pattern = rf"(?<![\w-]){key}(?![\w-])" if "_" in key else rf"\bkey '{key}'"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -29,6 +29,7 @@ class TokenState:
         token; ``unused``: the connection's refresh token was not used yet; ``missing``: there is
         none; ``unreadable``: sealed with a key that is not here, for other settings, or broken.
     :param reason: Why, in one sentence; None while active.
+    :param hint: What to do where nothing rules, or empty; else ``last_error`` has one.
     :param since_at: Since when; None where that is unknown.
     :param access_token_expires_at: None where there is no access token.
     :param last_refresh_at: None before the first renewal.
@@ -40,6 +41,7 @@ class TokenState:
 
     status: TokenStatus
     reason: str | None = None
+    hint: str = ""
     since_at: datetime | None = None
     access_token_expires_at: datetime | None = None
     last_refresh_at: datetime | None = None
@@ -75,8 +77,8 @@ def state_of_failure(
         "missing" if isinstance(error, ReauthorizationRequiredError) else "unreadable"
     )
     if stored is None:
-        return TokenState(status=status, reason=error.message)
-    return _of_record(stored, status=status, reason=error.message)
+        return TokenState(status=status, reason=error.message, hint=error.hint)
+    return replace(_of_record(stored, status=status, reason=error.message), hint=error.hint)
 
 
 def _of_record(record: TokenRecord, *, status: TokenStatus, reason: str | None) -> TokenState:

@@ -11,10 +11,12 @@ import pytest
 
 from tests.cli.running import CONN_ID
 from tests.hooks import connections
-from tests.hooks.mailboxes import forget_tokens
+from tests.hooks.mailboxes import airflow_server, embedded_mailbox, forget_tokens
 
 if TYPE_CHECKING:
     from tests.servers.authorization_server import AuthorizationServer
+
+__all__ = ["airflow_server", "embedded_mailbox"]
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,8 @@ def run(
         "device": False,
         "other_account": False,
         "redirect_port": 0,
+        "force": False,
+        "output": "table",
         "verbose": False,
     }
     code = 0
@@ -41,6 +43,21 @@ def run(
     except SystemExit as stopped:
         code = int(stopped.code or 0)
     return code, capsys.readouterr().err
+
+
+def airflow(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run ``airflow imap-oauth`` here, from its arguments on; return exit code, stdout, stderr."""
+    from airflow.cli.cli_parser import get_parser
+
+    capsys.readouterr()
+    code = 0
+    try:
+        parsed = get_parser().parse_args(["imap-oauth", *arguments])
+        parsed.func(parsed)
+    except SystemExit as stopped:
+        code = int(stopped.code or 0)
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
 
 
 class Person:

@@ -19,7 +19,9 @@ from airflow.utils.session import create_session
 from sqlalchemy import create_engine, update
 from sqlalchemy.orm import sessionmaker
 
+from airflow_imap_oauth.cli.check import check
 from airflow_imap_oauth.cli.login import login
+from airflow_imap_oauth.cli.refresh import refresh
 from airflow_imap_oauth.cli.revoke import revoke
 from tests.cli.running import CONN_ID, run
 from tests.hooks import connections
@@ -29,7 +31,7 @@ ANOTHER_KEY = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 pytestmark = [
     pytest.mark.usefixtures("airflow_database"),
-    pytest.mark.parametrize("command", [login, revoke]),
+    pytest.mark.parametrize("command", [login, revoke, check, refresh]),
 ]
 
 
