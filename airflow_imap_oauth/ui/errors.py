@@ -68,7 +68,8 @@ async def _malformed(request: Request, error: Any) -> Response:
 
 
 async def _failed(request: Request, error: Any) -> Response:
-    status_code = 503 if error.retry_helps else 400
+    # What is told of Airflow's database is of no class of its own.
+    status_code = 503 if error.retry_helps or type(error) is ImapOAuthError else 400
     if not _wants_page(request):
         refusal = HTTPException(status_code, str(error))
         return await http_exception_handler(request, refusal)
