@@ -25,7 +25,7 @@ def rows(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, dict[str, A
 
 
 def test_every_mail_provider_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """The built-in ones come first, in the order of the form."""
+    """The built-in ones come first."""
     _, found = rows(capsys)
     assert [*found][: len(BUILT_IN)] == [*BUILT_IN]
 
