@@ -61,6 +61,19 @@ def test_asking_changes_nothing(
     assert not audits(only_mailbox.conn_id)
 
 
+def test_mail_provider_that_revokes_nothing(only_mailbox: Mailbox, browser: TestClient) -> None:
+    """Where the mail provider cannot be asked, both pages say what a person does there."""
+    values = {"mail_provider": "microsoft", "issuer": None, "scopes": None}
+    connections.change(only_mailbox.conn_id, extra=values)
+    sign_in(browser)
+    opened = browser.get(path("/revoke", connection_id=only_mailbox.conn_id), headers=PERSON)
+    assert "https://myapps.microsoft.com" in opened.text
+    answer = press(browser, "/revoke", only_mailbox.conn_id)
+    assert answer.status_code == 200
+    assert "What is left to do: Microsoft offers no revocation" in text_of(answer.text)
+    assert not is_left(only_mailbox.conn_id)
+
+
 def test_revoked_here_and_there(
     only_mailbox: Mailbox, browser: TestClient, authorization_server: AuthorizationServer
 ) -> None:
