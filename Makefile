@@ -64,6 +64,10 @@ $(SECOND_SERVER)/node_modules/.ready: $(SECOND_SERVER)/package-lock.json
 	npm ci --prefix $(SECOND_SERVER) --ignore-scripts --no-audit --no-fund
 	@touch $@
 
+.PHONY: soak
+soak: venv  ## Kill renewals two hundred times, at steps and instants drawn by seed.
+	$(BIN)/python -m pytest -m soak tests/tokens $(PYTEST_ARGS)
+
 .PHONY: demo
 demo: venv  ## Start servers on loopback, run the example DAG twice, show what landed.
 	$(BIN)/python -m demo

@@ -217,5 +217,6 @@ def _is_later(text: str, record: TokenRecord) -> bool:
     except ConfigurationError:
         return False  # whoever saves has decided to replace it
     if stored.generation == record.generation:
-        return stored.refresh_token != record.refresh_token
+        # Whoever goes back to the refresh token before the last rotation swaps the two.
+        return stored.refresh_token not in (record.refresh_token, record.previous_refresh_token)
     return stored.generation > record.generation

@@ -162,7 +162,8 @@ class Renewal:
         if isinstance(outcome, ReauthorizationRequiredError):
             return self._refused(current, outcome, tried=tried, lost_at=lost_at)
         if isinstance(outcome, ImapOAuthError):
-            self._note(current, transitions.failed(current.record, outcome, at=self._now()))
+            at = self._now()
+            self._note(current, transitions.failed(current.record, outcome, at=at, lost_at=lost_at))
             raise outcome
         response, record = outcome
         self._rejections.clear()
@@ -245,8 +246,7 @@ class Renewal:
         if lost_at is not None:
             error.message = (
                 f"The renewal of {lost_at:%Y-%m-%d %H:%M} UTC was cut off before its answer was "
-                "saved: with it the new refresh token was lost, and the mail provider no longer "
-                "takes the one before."
+                f"saved; a new refresh token that came with it is lost. ({error.message})"
             )
         self._note(current, transitions.refused(current.record, error, at=self._now()))
         raise error

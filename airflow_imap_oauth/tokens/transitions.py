@@ -123,12 +123,21 @@ def refused(record: TokenRecord, error: ImapOAuthError, *, at: datetime) -> Toke
     )
 
 
-def failed(record: TokenRecord, error: ImapOAuthError, *, at: datetime) -> TokenRecord:
-    """Note a failure that leaves the tokens as they are, as far as can be known."""
+def failed(
+    record: TokenRecord, error: ImapOAuthError, *, at: datetime, lost_at: datetime | None = None
+) -> TokenRecord:
+    """
+    Note a failure that leaves the tokens as they are, as far as can be known.
+
+    :param lost_at: When an earlier renewal went out to spend the same refresh token, and was cut
+        off; None: none did.
+    """
     noted = replace(record, last_error=last_error(error, at=at))
     if isinstance(error, TransientOAuthError):
         return noted  # the server may have done its part, and only the answer is missing
-    return replace(noted, in_flight_fingerprint=None, in_flight_at=None)
+    # This renewal has spent nothing; what an earlier one may have spent is as doubtful as before.
+    mark = None if lost_at is None else record.in_flight_fingerprint
+    return replace(noted, in_flight_fingerprint=mark, in_flight_at=lost_at)
 
 
 def sent(record: TokenRecord, fingerprint: str, *, at: datetime) -> TokenRecord:

@@ -11,6 +11,15 @@ import pytest
 from tests.tokens.support import Rig
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the long series of seeds, unless the command line names the marker."""
+    if "soak" in config.getoption("markexpr"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("soak")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     """Give a connection with a store in memory, a clock and a strict grant."""

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,16 +21,13 @@ from airflow_imap_oauth.exceptions import (
 from airflow_imap_oauth.oauth.responses import TokenResponse
 from airflow_imap_oauth.oauth.settings import Endpoints
 from airflow_imap_oauth.tokens.binding import binding
-from airflow_imap_oauth.tokens.record import TokenRecord
 from airflow_imap_oauth.tokens.seeds import seal_refresh_token
 from tests.oauth import clients
-from tests.tokens.support import broken_store_error, sealer_of
-from tests.tokens.workers import WAIT_SECONDS, Host, run_and_die, run_together
+from tests.tokens.support import sealer_of
+from tests.tokens.workers import Host
 
 if TYPE_CHECKING:
     from tests.servers.authorization_server import AuthorizationServer
-
-WORKERS = 16
 
 
 @pytest.fixture
@@ -45,28 +40,15 @@ def host(authorization_server: AuthorizationServer, tmp_path: Path) -> Host:
     )
 
 
-def _record(host: Host) -> TokenRecord:
-    text = host.store().load(host.settings.conn_id)
-    assert text is not None
-    return TokenRecord.from_json(text)
-
-
-def _expire(host: Host) -> None:
-    """Make the stored access token one that has just expired."""
-    record = _record(host)
-    expired = replace(record, access_token_expires_at=record.last_refresh_at)
-    host.store().save(host.settings.conn_id, expired.to_json())
-
-
 def test_generations(host: Host, authorization_server: AuthorizationServer) -> None:
     """Renewal after renewal, the strict server sees each refresh token once."""
     tokens = set()
     for _ in range(4):
         tokens.add(host.manager().get_access_token())
-        _expire(host)
+        host.expire()
     assert len(tokens) == 4
     assert authorization_server.token_requests == 4
-    assert _record(host).status == "active"
+    assert host.record().status == "active"
 
 
 @pytest.mark.parametrize("profile_name", sorted(clients.CLIENTS))
@@ -80,7 +62,7 @@ def test_every_engine(
         folder=tmp_path,
     )
     first = host.manager().get_access_token()
-    _expire(host)
+    host.expire()
     assert host.manager().get_access_token() != first
     assert authorization_server.token_requests == 2
 
@@ -93,55 +75,6 @@ def test_with_discovery(host: Host, authorization_server: AuthorizationServer) -
     asked = authorization_server.requests.total()
     assert found.manager().get_access_token() == token
     assert authorization_server.requests.total() == asked
-    assert authorization_server.token_requests == 1
-
-
-@pytest.mark.parametrize("expired", [False, True], ids=["first", "expired"])
-def test_many_threads_are_one_request(
-    host: Host, authorization_server: AuthorizationServer, expired: bool
-) -> None:
-    """Threads that need a token at the same instant make exactly one token request."""
-    if expired:
-        host.manager().get_access_token()
-        _expire(host)
-        authorization_server.reset_counters()
-    together = threading.Barrier(WORKERS)
-
-    def ask() -> str:
-        manager = host.manager()
-        together.wait(WAIT_SECONDS)
-        return manager.get_access_token()
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        futures = [pool.submit(ask) for _ in range(WORKERS)]
-        tokens = {future.result(WAIT_SECONDS) for future in futures}
-    assert len(tokens) == 1
-    assert authorization_server.token_requests == 1
-    assert _record(host).status == "active"
-
-
-@pytest.mark.parametrize("expired", [False, True], ids=["first", "expired"])
-def test_many_processes_are_one_request(
-    host: Host, authorization_server: AuthorizationServer, expired: bool
-) -> None:
-    """Processes that need a token at the same instant make exactly one token request."""
-    if expired:
-        host.manager().get_access_token()
-        _expire(host)
-        authorization_server.reset_counters()
-    tokens = set(run_together(host, WORKERS))
-    assert tokens == {host.manager().get_access_token()}
-    assert authorization_server.token_requests == 1
-    assert _record(host).status == "active"
-
-
-def test_many_processes_share_a_refusal(
-    host: Host, authorization_server: AuthorizationServer
-) -> None:
-    """Processes that meet a dead refresh token ask once, and all say that somebody must act."""
-    authorization_server.revoke_all(clients.LOGIN)
-    answers = run_together(host, WORKERS)
-    assert all(answer.startswith("ReauthorizationRequiredError") for answer in answers), answers
     assert authorization_server.token_requests == 1
 
 
@@ -169,17 +102,17 @@ def test_a_wrong_client_secret(host: Host) -> None:
 def test_a_revoked_grant(host: Host, authorization_server: AuthorizationServer) -> None:
     """After a revocation the record is marked, kept, and no further request is made."""
     host.manager().get_access_token()
-    _expire(host)
-    kept = _record(host).refresh_token
+    host.expire()
+    kept = host.record().refresh_token
     authorization_server.revoke_all(clients.LOGIN)
     for _ in range(3):
         with pytest.raises(ReauthorizationRequiredError):
             host.manager().get_access_token()
     assert authorization_server.token_requests == 2
-    assert (_record(host).status, _record(host).refresh_token) == ("needs_authorization", kept)
+    assert (host.record().status, host.record().refresh_token) == ("needs_authorization", kept)
     again = replace(host, seed=authorization_server.mint_refresh_token(clients.LOGIN))
     again.manager().get_access_token()
-    assert _record(host).status == "active"
+    assert host.record().status == "active"
 
 
 def test_two_hosts_adopt_from_each_other(
@@ -188,7 +121,7 @@ def test_two_hosts_adopt_from_each_other(
     """A host whose refresh token was refused takes what the other has saved meanwhile."""
     authorization_server.rotate_refresh_tokens = False
     host.manager().get_access_token()
-    _expire(host)
+    host.expire()
     stale = host.store()
     other = replace(host, seed=authorization_server.mint_refresh_token(clients.LOGIN))
     before = stale.load(host.settings.conn_id)
@@ -208,49 +141,6 @@ def test_two_hosts_adopt_from_each_other(
     authorization_server.fail_next("token", "json_error", status=400, error="invalid_grant")
     overtaken = OvertakenStore(tmp_path / "tokens")
     assert host.manager(overtaken).get_access_token() == token
-
-
-# --- Crashes ----------------------------------------------------------------------------------
-
-
-def test_killed_between_answer_and_save_at_a_tolerant_server(
-    host: Host, authorization_server: AuthorizationServer
-) -> None:
-    """Where the refresh token stays in force, a kill at the worst instant costs nothing."""
-    authorization_server.rotate_refresh_tokens = False
-    assert run_and_die(host) == -9
-    assert host.manager().get_access_token()
-
-
-def test_killed_between_answer_and_save_at_a_strict_server(
-    host: Host, authorization_server: AuthorizationServer
-) -> None:
-    """Where the only living refresh token dies with the process, somebody is told to authorize."""
-    assert run_and_die(host) == -9
-    with pytest.raises(ReauthorizationRequiredError, match="airflow imap-oauth login"):
-        host.manager().get_access_token()
-    assert host.manager().state().status == "needs_authorization"
-    assert authorization_server.token_requests == 2
-
-
-def test_a_full_disk_loses_nothing(host: Host, authorization_server: AuthorizationServer) -> None:
-    """A store that fails after the rotation, and works later, costs no authorization."""
-
-    class FullStore(type(host.store())):  # type: ignore[misc]
-        """A store that does not take anything."""
-
-        def save(self, conn_id: str, text: str) -> None:
-            """Refuse."""
-            if TokenRecord.from_json(text).in_flight_at is None:
-                raise broken_store_error()
-            super().save(conn_id, text)
-
-    with pytest.raises(ImapOAuthError, match="The store is full"):
-        host.manager(FullStore(host.folder / "tokens")).get_access_token()
-    token = host.manager().get_access_token()
-    _expire(host)
-    assert host.manager().get_access_token() != token
-    assert authorization_server.token_requests == 2
 
 
 # --- Secrets ----------------------------------------------------------------------------------

@@ -1,105 +1,137 @@
 # SPDX-FileCopyrightText: The airflow-imap-oauth authors
 # SPDX-License-Identifier: Apache-2.0
-"""Worker processes that ask for one connection's access token, as tasks of one host do."""
+"""Worker processes that ask for one connection's access token, as tasks of one host or many do."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerContext
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens.binding import binding
 from airflow_imap_oauth.tokens.file_store import FileTokenStore
 from airflow_imap_oauth.tokens.manager import TokenManager
 from airflow_imap_oauth.tokens.record import TokenRecord
+from airflow_imap_oauth.tokens.sql_store import SqlTokenStore
+from airflow_imap_oauth.tokens.store import TokenStore
 from tests.tokens.support import sealer_of
 
 WAIT_SECONDS = 60
+POLL_SECONDS = 0.1
+
+StoreName = Literal["file", "sql"]
+STORE_NAMES: tuple[StoreName, ...] = get_args(StoreName)
+
+#: Loaded once, in a process without threads, of which the workers are forked.
+_PRELOADED = (
+    __name__,
+    "tests.tokens.mishaps",
+    "airflow_imap_oauth.oauth.engines.rfc6749",
+    "airflow_imap_oauth.oauth.engines.msal",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """One host: a connection, its file store, and the folder where its processes meet."""
+    """
+    One host: a connection, the store of all hosts, and the folder where its processes meet.
+
+    :param locks: Name of that folder.
+    """
 
     settings: OAuthSettings
     seed: str
     folder: Path
+    store_name: StoreName = "file"
+    locks: str = "locks"
 
-    def manager(self, store: FileTokenStore | None = None) -> TokenManager:
+    def another(self, number: int = 2) -> Host:
+        """Return another host, with the same connection and store."""
+        return replace(self, locks=f"locks of host {number}")
+
+    def manager(self, store: TokenStore | None = None, **changes: Any) -> TokenManager:
         """Return a new manager, as each task makes one."""
-        return TokenManager(
-            settings=self.settings,
-            binding=binding(self.settings, "imap.example.test"),
-            store=store or self.store(),
-            sealer=sealer_of(1),
-            seed=self.seed,
-            lock_folder=self.folder / "locks",
-        )
+        values: dict[str, Any] = {
+            "settings": self.settings,
+            "binding": binding(self.settings, "imap.example.test"),
+            "store": store or self.store(),
+            "sealer": sealer_of(1),
+            "seed": self.seed,
+            "lock_folder": self.folder / self.locks,
+            "poll_seconds": POLL_SECONDS,
+            **changes,
+        }
+        return TokenManager(**values)
 
-    def store(self) -> FileTokenStore:
+    def store(self) -> FileTokenStore | SqlTokenStore:
         """Return the store."""
+        if self.store_name == "sql":
+            return SqlTokenStore(self.database_url)
         return FileTokenStore(self.folder / "tokens")
 
+    @property
+    def database_url(self) -> str:
+        """Where the store ``sql`` keeps tokens."""
+        return f"sqlite:///{self.folder / 'tokens.db'}"
 
-class DyingStore(FileTokenStore):
-    """A store whose process is killed when it is about to save what the server answered."""
+    def record(self) -> TokenRecord:
+        """Return what the store holds."""
+        text = self.store().load(self.settings.conn_id)
+        assert text is not None
+        return TokenRecord.from_json(text)
 
-    def save(self, conn_id: str, text: str) -> None:
-        """Die, unless it is the note that a request is about to be sent."""
-        if TokenRecord.from_json(text).in_flight_at is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        super().save(conn_id, text)
+    def expire(self) -> None:
+        """Make the stored access token one that has just expired."""
+        record = self.record()
+        expired = replace(record, access_token_expires_at=record.last_refresh_at)
+        self.store().save(self.settings.conn_id, expired.to_json())
 
 
-def run_together(host: Host, count: int) -> list[str]:
-    """Let processes ask at the same instant, and return what each of them got."""
-    context = _context()
-    together = context.Barrier(count)
-    answers: Queue[str] = context.Queue()
-    workers = [context.Process(target=_ask, args=(host, together, answers)) for _ in range(count)]
+def run_together(hosts: Sequence[Host], *, threads: int = 1) -> list[str]:
+    """
+    Let processes ask at the same instant, and return what each asker got.
+
+    :param hosts: One for each process; several processes may be of the same host.
+    :param threads: How many ask in each process.
+    """
+    context = forkserver()
+    together = context.Barrier(len(hosts))
+    answers: Queue[list[str]] = context.Queue()
+    workers = [
+        context.Process(target=_ask, args=(host, threads, together, answers)) for host in hosts
+    ]
     for worker in workers:
         worker.start()
     found = [answers.get(timeout=WAIT_SECONDS) for _ in workers]
     for worker in workers:
         worker.join(WAIT_SECONDS)
-    return found
+    return [answer for some in found for answer in some]
 
 
-def run_and_die(host: Host) -> int | None:
-    """Let a process be killed between the server's answer and saving it; return its exit code."""
-    worker = _context().Process(target=_die, args=(host,))
-    worker.start()
-    worker.join(WAIT_SECONDS)
-    return worker.exitcode
-
-
-def _context() -> ForkServerContext:
-    # Neither forked from a process full of threads, nor slow to start: what they need is loaded
-    # once, in a server that has none.
+def forkserver() -> ForkServerContext:
+    """Return what starts processes: not forked from one full of threads, nor slow to start."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "airflow_imap_oauth.oauth.engines.rfc6749"])
+    context.set_forkserver_preload([*_PRELOADED])
     return context
 
 
-def _ask(host: Host, together: Barrier, answers: Queue[str]) -> None:
-    manager = host.manager()
-    together.wait(WAIT_SECONDS)
-    answers.put(_outcome(manager.get_access_token))
-
-
-def _die(host: Host) -> None:
-    host.manager(DyingStore(host.folder / "tokens")).get_access_token()
-
-
-def _outcome(call: Callable[[], str]) -> str:
+def outcome(call: Callable[[], str]) -> str:
+    """Return the answer, or the error as text, for the test to compare what each worker got."""
     try:
         return call()
-    except Exception as error:  # noqa: BLE001  # the test compares what each worker got
+    except Exception as error:  # noqa: BLE001  # see above
         return f"{type(error).__name__}: {error}"
+
+
+def _ask(host: Host, threads: int, together: Barrier, answers: Queue[list[str]]) -> None:
+    managers = [host.manager() for _ in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        together.wait(WAIT_SECONDS)
+        answers.put([*pool.map(lambda one: outcome(one.get_access_token), managers)])
