@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -63,9 +63,9 @@ def mailboxes_json(
     user: GetUserDep, session: SessionDep, text: Text = "", state: StateName = ""
 ) -> dict[str, Any]:
     """
-    Return the same for monitoring; ``docs/mailboxes_json.md`` describes the keys.
+    Return the same for monitoring, by the keys of ``airflow imap-oauth status``.
 
-    It is an answer and no error, too, where the states cannot be told: then ``problem`` says why.
+    They are described in ``docs/mailboxes_json.md``. Where the states cannot be told, it is no error either: ``problem`` says why.
     """
     listing = _readable(user, session)
     return {
@@ -77,18 +77,21 @@ def mailboxes_json(
 
 
 def _as_json(row: MailboxRow) -> dict[str, Any]:
+    failure = row.last_error
     return {
-        "connection_id": row.conn_id,
+        "conn_id": row.conn_id,
         "mail_provider": row.mail_provider or None,
-        "login": row.login,
-        "mailbox": row.user,
+        "account": row.login or None,
+        "mailbox": row.user or None,
         "grant": row.grant or None,
         "state": row.state,
-        "state_since_at": row.since_at,
+        "since_at": row.since_at,
         "access_token_expires_at": row.access_token_expires_at,
         "refresh_token_since_at": row.refresh_token_since_at,
         "last_refresh_at": row.last_refresh_at,
         "credential_expires_on": row.credential_expires_on,
-        "last_error": None if row.last_error is None else asdict(row.last_error),
+        "last_error": failure.text if failure else None,
+        "last_error_hint": failure.hint.replace("CONN_ID", row.conn_id) if failure else None,
+        "last_error_at": failure.at if failure else None,
         "note": row.note or None,
     }
