@@ -65,7 +65,8 @@ def mailboxes_json(
     """
     Return the same for monitoring, by the keys of ``airflow imap-oauth status``.
 
-    They are described in ``docs/mailboxes_json.md``. Where the states cannot be told, it is no error either: ``problem`` says why.
+    They are described in ``docs/mailboxes_json.md``. Where the states cannot be told, it is no
+    error either: ``problem`` says why.
     """
     listing = _readable(user, session)
     return {
