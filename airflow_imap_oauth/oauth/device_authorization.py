@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_imap_oauth.exceptions import (
@@ -128,17 +128,35 @@ def wait(
                 "Nobody entered the code in time.", conn_id=settings.conn_id, step=STEP
             )
         sleep(interval)
-        try:
-            response = _poll(settings, device, transport)
-            break
-        except TransientOAuthError:
-            interval = min(interval * 2, _LONGEST_INTERVAL_SECONDS)
-        except OAuthError as error:
-            if error.error == "slow_down":
-                interval += _SLOWER_SECONDS
-            elif error.error != "authorization_pending":
-                error.located(conn_id=settings.conn_id, step=STEP)
-                raise
+        outcome = poll(settings, replace(device, interval_seconds=interval), transport)
+        if isinstance(outcome, TokenResponse):
+            return outcome
+        interval = outcome
+
+
+def poll(
+    settings: OAuthSettings, device: DeviceAuthorization, transport: Transport
+) -> TokenResponse | float:
+    """
+    Ask once whether somebody has entered the code and consented.
+
+    :return: The response, checked as :func:`wait` checks it; or how many seconds to wait before
+        asking again.
+    :raises AuthorizationFlowError: If it was refused. Start again.
+    :raises OAuthError: For any other refusal. A retry cannot help.
+    """
+    interval = device.interval_seconds
+    try:
+        response = _poll(settings, device, transport)
+    except TransientOAuthError:
+        return min(interval * 2, _LONGEST_INTERVAL_SECONDS)
+    except OAuthError as error:
+        if error.error == "slow_down":
+            return interval + _SLOWER_SECONDS
+        if error.error == "authorization_pending":
+            return interval
+        error.located(conn_id=settings.conn_id, step=STEP)
+        raise
     # The code is spent: whatever is wrong now, another poll cannot mend.
     try:
         return signed_in(response, settings, transport, step=STEP)

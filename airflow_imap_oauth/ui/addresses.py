@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from airflow.configuration import conf
 
 PREFIX = "/imap-oauth"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def base_url() -> str:
@@ -25,3 +26,20 @@ def page_path(page: str = "/", **query: str) -> str:
     """Return the path of a page, for links and redirects."""
     path = f"{base_path()}{PREFIX}{page}"
     return f"{path}?{urlencode(query)}" if query else path
+
+
+def callback_url() -> str:
+    """Return the redirect URI of the pages, as it has to be registered."""
+    return f"{base_url()}{PREFIX}/callback"
+
+
+def callback_problem() -> str:
+    """Say why no mail provider can send a browser back to that; empty: it can."""
+    if not base_url():
+        return "[api] base_url is not set."
+    parts = urlsplit(base_url())
+    if parts.scheme == "https" and parts.hostname:
+        return ""
+    if parts.scheme == "http" and parts.hostname in _LOOPBACK:
+        return ""
+    return "[api] base_url is not https, and not a loopback address."

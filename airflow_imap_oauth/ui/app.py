@@ -16,7 +16,15 @@ from fastapi.responses import Response
 
 from airflow_imap_oauth.ui.access import may_read_connections
 from airflow_imap_oauth.ui.errors import add_error_pages
-from airflow_imap_oauth.ui.pages import check, guide, mailbox, mailboxes, revocation
+from airflow_imap_oauth.ui.pages import (
+    authorize,
+    check,
+    device,
+    guide,
+    mailbox,
+    mailboxes,
+    revocation,
+)
 from airflow_imap_oauth.ui.rendering import style_sheet
 
 Receive = Callable[[], Awaitable[Any]]
@@ -62,7 +70,7 @@ def create_app() -> SecurityHeaders:
     """Build the application."""
     app = FastAPI(title="IMAP mailboxes", docs_url=None, redoc_url=None, openapi_url=None)
     add_error_pages(app)
-    for page in (mailboxes, mailbox, check, revocation, guide):
+    for page in (mailboxes, mailbox, authorize, device, check, revocation, guide):
         app.include_router(page.router)
 
     @app.get("/style.css", dependencies=[may_read_connections])

@@ -46,6 +46,7 @@ def test_every_route_is_tested_here() -> None:
     """A route that is added to these pages is added to these tests."""
     from airflow_imap_oauth.ui.pages import check, guide, mailbox, mailboxes, revocation
 
+    # Those of an authorization are tested with it: tests/ui/test_authorize.py.
     pages = (mailboxes, mailbox, check, revocation, guide)
     routes: list[Any] = [route for page in pages for route in page.router.routes]
     general = {page.partition("?")[0] for page in GENERAL}

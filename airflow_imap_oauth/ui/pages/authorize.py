@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: The airflow-imap-oauth authors
+# SPDX-License-Identifier: Apache-2.0
+"""*Authorize*: somebody signs in at the mail provider and consents, by redirect or by pasting."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from airflow_imap_oauth.admin import pending
+from airflow_imap_oauth.admin.authorization import prove_own_access
+from airflow_imap_oauth.exceptions import AuthorizationFlowError
+from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox
+from airflow_imap_oauth.oauth import authorization_code, discovery
+from airflow_imap_oauth.oauth.http import Transport
+from airflow_imap_oauth.ui import signing_in
+from airflow_imap_oauth.ui.access import EditableConnection, may_edit
+from airflow_imap_oauth.ui.addresses import callback_problem, callback_url
+from airflow_imap_oauth.ui.found import found_or_404
+from airflow_imap_oauth.ui.limits import RateLimit
+from airflow_imap_oauth.ui.protection import CheckedForm
+from airflow_imap_oauth.ui.rendering import render
+
+router = APIRouter()
+
+_SIGN_INS_A_MINUTE = 10
+_limit = RateLimit(_SIGN_INS_A_MINUTE)
+# Nobody listens there: the person copies the address at which the browser ends.
+_PASTED_PORT = 53682
+
+
+@router.get("/authorize")
+def ask(request: Request, user: GetUserDep, conn_id: EditableConnection) -> HTMLResponse:
+    """Say what will happen, and offer the ways to sign in."""
+    found = found_or_404(conn_id)
+    mailbox = open_mailbox(found.for_use())
+    oauth = mailbox.settings.oauth
+    return render(
+        request,
+        "authorize.html",
+        user=user,
+        conn_id=conn_id,
+        oauth=oauth,
+        mailbox_user=mailbox.settings.imap.user,
+        scopes=(*oauth.scopes, *oauth.extra_scopes),
+        defined_by=found.defined_by,
+        callback_url=callback_url(),
+        problem=callback_problem(),
+        by_device=oauth.endpoints.device_url is not None or oauth.profile.token_url is None,
+    )
+
+
+@router.post("/authorize")
+def begin(
+    request: Request, user: GetUserDep, conn_id: EditableConnection, form: CheckedForm
+) -> HTMLResponse:
+    """Begin a sign-in, and send the browser to the mail provider."""
+    _limit.count(user)
+    mailbox = open_mailbox(found_or_404(conn_id).for_use())
+    oauth = mailbox.settings.oauth
+    if oauth.grant != "user_consent":
+        prove_own_access(mailbox, owner=user.get_name())
+        return render(request, "own_access.html", user=user, conn_id=conn_id, oauth=oauth)
+    pasted = form.get("way") == "paste"
+    if not pasted and (problem := callback_problem()):
+        raise AuthorizationFlowError(
+            f"The mail provider cannot send a browser back here: {problem}",
+            hint="Sign in with a device code, or paste the address in the end.",
+            conn_id=conn_id,
+            step="sign-in",
+        )
+    redirect_uri = (
+        f"http://{oauth.profile.loopback_redirect_host}:{_PASTED_PORT}"
+        if pasted
+        else callback_url()
+    )
+    started = _started(mailbox, redirect_uri)
+    pending.keep(
+        pending.SignIn(
+            conn_id=conn_id,
+            binding=mailbox.binding,
+            other_account="other_account" in form,
+            ends_at=started.started_at + authorization_code.LIFETIME,
+            code=started,
+        ),
+        started.state,
+        person=signing_in.person(request, user),
+        sealer=mailbox.sealer,
+    )
+    return render(
+        request,
+        "paste.html" if pasted else "leaving.html",
+        user=user,
+        conn_id=conn_id,
+        oauth=oauth,
+        address=started.url,
+        redirect_uri=redirect_uri,
+    )
+
+
+@router.get("/callback")
+def callback(request: Request, user: GetUserDep) -> HTMLResponse:
+    """Take the answer of the mail provider, as the browser brings it back."""
+    return _finished(request, user, request.url.query)
+
+
+@router.post("/paste")
+def paste(
+    request: Request, user: GetUserDep, conn_id: EditableConnection, form: CheckedForm
+) -> HTMLResponse:
+    """Take the answer of the mail provider, as somebody has pasted it."""
+    del conn_id
+    _limit.count(user)
+    return _finished(request, user, form.get("address", "").strip())
+
+
+def _started(mailbox: Mailbox, redirect_uri: str) -> authorization_code.PendingAuthorization:
+    oauth = mailbox.settings.oauth
+    with Transport(oauth.transport) as transport:
+        complete = discovery.complete(
+            oauth, transport, "token_url", "authorize_url", wanted=("jwks_url",)
+        )
+    return authorization_code.start(complete, redirect_uri)
+
+
+def _finished(request: Request, user: Any, answer: str) -> HTMLResponse:
+    sign_in = signing_in.taken(request, user, _state(answer))
+    if sign_in.code is None:
+        raise HTTPException(400, "That belongs to a sign-in by device code.")
+    if not may_edit(user, sign_in.conn_id):
+        raise HTTPException(403, "You may no longer change this connection.")
+    mailbox = signing_in.unchanged(sign_in)
+    oauth = mailbox.settings.oauth
+    with Transport(oauth.transport) as transport:
+        response = authorization_code.finish(oauth, sign_in.code, answer, transport)
+    return signing_in.kept(request, user, sign_in, mailbox, response)
+
+
+def _state(answer: str) -> str:
+    """Find what names the sign-in; everything else of the answer is checked when that is found."""
+    query = urlsplit(answer).query if "?" in answer else answer
+    try:
+        states = parse_qs(query, max_num_fields=50, errors="surrogateescape").get("state", [])
+    except ValueError:
+        states = []
+    if len(states) != 1:
+        raise AuthorizationFlowError(
+            "The address does not say which sign-in it belongs to.",
+            hint="Paste the whole address at which the browser ended, or start again.",
+            step="sign-in",
+        )
+    return states[0]
