@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class FileLease:
 
     def __init__(self, folder: Path, conn_id: str) -> None:
         self._folder = folder
+        self._conn_id = conn_id
         self._file = folder / f"{file_stem(conn_id)}.lease"
         self._lock: BaseFileLock | None = None
 
@@ -46,10 +48,11 @@ class FileLease:
             raise TokenStoreError(
                 f"The file '{self._file}' cannot be locked ({type(error).__name__}).",
                 hint=f"Check space and permissions of the folder '{self._folder}'.",
+                conn_id=self._conn_id,
                 step=_STEP,
             ) from error
         except ConfigurationError as error:
-            raise error.located(step=_STEP) from None
+            raise error.located(conn_id=self._conn_id, step=_STEP) from None
         self._lock = lock
         return True
 
@@ -58,7 +61,8 @@ class FileLease:
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        """Give the lock back; should that fail, it ends with this process."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            with suppress(OSError):
+                lock.release()

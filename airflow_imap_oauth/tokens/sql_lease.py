@@ -37,30 +37,47 @@ class SqlLease:
     ) -> None:
         self._database = database
         self._conn_id = terms.conn_id
+        self._host = host
         self._holding = Holding(terms, host, monotonic)
         self._monotonic = monotonic
-        self._name = secrets.token_hex(16)
+        self._name: str | None = None
         self.may_begin = self._holding.may_begin
 
     def attempt(self, generation: int) -> bool:
         """Put this holder's name where nobody's stands, or that of somebody gone."""
         del generation  # the row itself tells
         asked_at = self._monotonic()
-        mine = self._database.changed
-        row = LEASE.c.conn_id == self._conn_id
-        found = self._database.text(self._conn_id, select(LEASE.c.holder).where(row))
+        query = select(LEASE.c.holder).where(LEASE.c.conn_id == self._conn_id)
+        found = self._database.text(self._conn_id, query)
         if found is not None and not self._holding.is_over(found):
             return False
-        name = update(LEASE).where(row, LEASE.c.holder.is_not_distinct_from(found))
-        if not mine(self._conn_id, name.values(holder=self._name)):
-            new = insert(LEASE).values(conn_id=self._conn_id, holder=self._name)
-            if found is not None or not mine(self._conn_id, new):
-                return False
-        self._holding.begin(self._name, since=asked_at)
+        # A new one each time: whoever watches must not take two renewals for one that hangs.
+        name = self._name = secrets.token_hex(16)
+        if found is None:
+            # Before it stands there: should the answer be lost, the next process of this host
+            # knows the name, and need not wait until it counts as abandoned. That is safe where a
+            # name never takes the place of another holder's, however late it arrives.
+            self._host.save(self._conn_id, name)
+        if not self._put(name, in_place_of=found):
+            return False
+        self._holding.begin(name, since=asked_at)
         return True
+
+    def _put(self, name: str, *, in_place_of: str | None) -> bool:
+        unchanged = (
+            LEASE.c.conn_id == self._conn_id,
+            LEASE.c.holder.is_not_distinct_from(in_place_of),
+        )
+        change = update(LEASE).where(*unchanged).values(holder=name)
+        if self._database.changed(self._conn_id, change):
+            return True
+        new = insert(LEASE).values(conn_id=self._conn_id, holder=name)
+        return in_place_of is None and self._database.changed(self._conn_id, new)
 
     def release(self) -> None:
         """Take this holder's name out of the row, if it still stands there."""
+        if self._name is None:
+            return
         held = (LEASE.c.conn_id == self._conn_id, LEASE.c.holder == self._name)
         try:
             self._database.changed(self._conn_id, update(LEASE).where(*held).values(holder=None))

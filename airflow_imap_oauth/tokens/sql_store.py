@@ -60,10 +60,11 @@ class SqlTokenStore:
     def save(self, conn_id: str, text: str) -> None:
         """Store the text; it is committed once this returns."""
         change = update(TOKEN).where(TOKEN.c.conn_id == conn_id).values(record=text)
-        if self._database.changed(conn_id, change):
-            return
-        if not self.replace(conn_id, text, expected=None):
-            self._database.changed(conn_id, change)  # another process has just made the row
+        # Both fail only where another process has just made the row, and one has removed it.
+        while not (
+            self._database.changed(conn_id, change) or self.replace(conn_id, text, expected=None)
+        ):
+            pass
 
     def replace(self, conn_id: str, text: str, *, expected: str | None) -> bool:
         """

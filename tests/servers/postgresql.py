@@ -103,10 +103,17 @@ class PostgreSQL:
         self.execute(f"CREATE DATABASE {name}")
         return name
 
-    def url(self, database: str, *, password: str | None = None) -> str:
-        """Return the URL of a database for SQLAlchemy."""
-        login = f"{_USER}:{password or self.password}"
-        return f"postgresql+pg8000://{login}@{self.host}:{self.port}/{database}"
+    def url(
+        self,
+        database: str,
+        *,
+        user: str = _USER,
+        password: str | None = None,
+        port: int | None = None,
+    ) -> str:
+        """Return the URL of a database for SQLAlchemy, as a superuser unless said otherwise."""
+        login = f"{user}:{password or self.password}"
+        return f"postgresql+pg8000://{login}@{self.host}:{port or self.port}/{database}"
 
     def execute(self, statement: str, database: str = "postgres") -> None:
         """Run one statement, outside of any transaction."""

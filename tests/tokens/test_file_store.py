@@ -6,19 +6,83 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from airflow_imap_oauth.exceptions import ConfigurationError, TokenStoreError
 from airflow_imap_oauth.tokens.file_store import FileTokenStore
-from tests.tokens.store_contract import AWKWARD_CONN_IDS, CONTRACT, Claim, claim_name
+from tests.tokens.lease_contract import (
+    LEASING_CONTRACT,
+    RELEASED_LEASE,
+    lease_of,
+)
+from tests.tokens.store_contract import (
+    AWKWARD_CONN_IDS,
+    CONTRACT,
+    Claim,
+    claim_name,
+)
+
+_HOLDER = """
+import pathlib, sys
+from airflow_imap_oauth.tokens.file_store import FileTokenStore
+from tests.tokens.lease_contract import lease_of
+lease = lease_of(FileTokenStore(pathlib.Path(sys.argv[1])))
+print(lease.attempt(1), flush=True)
+sys.stdin.read()
+"""
 
 
-@pytest.mark.parametrize("claim", CONTRACT, ids=claim_name)
+@pytest.mark.parametrize("claim", CONTRACT + LEASING_CONTRACT + RELEASED_LEASE, ids=claim_name)
 def test_contract(claim: Claim, tmp_path: Path) -> None:
     """The file store keeps to the contract of all stores."""
     claim(FileTokenStore(tmp_path / "tokens"))
+
+
+def test_lease_ends_with_its_process(tmp_path: Path) -> None:
+    """The lease of a process that is killed is free for every host at once."""
+    store = FileTokenStore(tmp_path / "tokens")
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, tmp_path / "tokens"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"True\n"
+        assert not lease_of(store).attempt(1)
+        holder.kill()
+        holder.wait()
+        assert lease_of(store).attempt(1)
+
+
+def test_lease_leaves_records_alone(tmp_path: Path) -> None:
+    """The lease is a file of its own, which only the owner can read."""
+    store = FileTokenStore(tmp_path / "tokens")
+    lease = lease_of(store)
+    assert lease.attempt(1)
+    assert store.load("mail") is None
+    (file,) = (tmp_path / "tokens").iterdir()
+    assert (file.name, stat.S_IMODE(file.stat().st_mode)) == ("mail.lease", 0o600)
+
+
+def test_lease_in_a_folder_of_others_is_refused(tmp_path: Path) -> None:
+    """A folder that others can write is refused for leases as for records."""
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens").chmod(0o777)
+    with pytest.raises(ConfigurationError, match=r"connection 'mail', renewal lease: .*by others"):
+        lease_of(FileTokenStore(tmp_path / "tokens")).attempt(1)
+
+
+def test_lease_that_cannot_be_locked(tmp_path: Path) -> None:
+    """Something else in place of the file is told as a fault of the store, with its path."""
+    (tmp_path / "tokens" / "mail.lease").mkdir(parents=True)
+    (tmp_path / "tokens").chmod(0o700)
+    with pytest.raises(TokenStoreError, match=r"connection 'mail', renewal lease: .*mail\.lease"):
+        lease_of(FileTokenStore(tmp_path / "tokens")).attempt(1)
 
 
 def test_another_instance_reads_it(tmp_path: Path) -> None:
