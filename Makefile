@@ -40,7 +40,7 @@ format: venv  ## Format the code.
 	$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: lint test-quick test-system  ## Run every test: against Dovecot and Chromium where they are installed.
+test: lint test-quick test-system  ## Run every test: against Dovecot, PostgreSQL and Chromium where they are installed.
 
 .PHONY: test-quick
 test-quick: venv  ## The tests that need neither a whole Airflow nor a browser.
