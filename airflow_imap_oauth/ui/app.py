@@ -40,14 +40,19 @@ _HEADERS = (
     ),
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    # Not "no-referrer": with that, browsers hide from ourselves where a form comes from.
+    (b"referrer-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
 
 
+#: Their queries name a sign-in, or hold the code that it brought.
+_SECRET_QUERIES = ("/callback", "/device")
+
+
 class SecurityHeaders:
     """
-    Adds the security headers to every answer, errors too.
+    Adds the security headers to every answer, errors too, and keeps secrets out of access logs.
 
     :param app: The application whose answers get them.
     """
@@ -61,6 +66,9 @@ class SecurityHeaders:
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+                if scope["path"].endswith(_SECRET_QUERIES):
+                    # Servers and Airflow write their access logs from the same scope, afterwards.
+                    scope["query_string"] = b""
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastapi import HTTPException
 from fastapi.responses import HTMLResponse
 
 from airflow_imap_oauth.admin import authorization, pending
@@ -16,6 +17,7 @@ from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox
 from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.oauth.scopes import surplus_warning
 from airflow_imap_oauth.tokens.manager import utc_now
+from airflow_imap_oauth.ui.access import may_edit
 from airflow_imap_oauth.ui.found import found_or_404
 from airflow_imap_oauth.ui.protection import browser_of
 from airflow_imap_oauth.ui.rendering import render
@@ -41,14 +43,28 @@ def taken(request: Request, user: Any, secret: str) -> pending.SignIn:
     return pending.take(secret, person=person(request, user), sealer=sealer)
 
 
-def unchanged(sign_in: pending.SignIn) -> Mailbox:
+def looked_at(request: Request, user: Any, secret: str) -> pending.SignIn:
     """
-    Open the connection, if it still is what the sign-in was begun for.
+    Return the sign-in that the browser waits for.
 
+    :raises AuthorizationFlowError: If there is none for this user in this browser. Start again.
+    """
+    sealer = configured_sealer(read_options())
+    return pending.look(secret, person=person(request, user), sealer=sealer)
+
+
+def unchanged(sign_in: pending.SignIn, user: Any) -> Mailbox:
+    """
+    Open the connection, if the user may still change it and it is what the sign-in was begun for.
+
+    :raises HTTPException: 403 or 404, if he may not, or if it is gone.
     :raises AuthorizationFlowError: If it was changed meanwhile. Nothing was sent anywhere.
     """
+    if not may_edit(user, sign_in.conn_id):
+        raise HTTPException(403, "You may no longer change this connection. Nothing was saved.")
     mailbox = open_mailbox(found_or_404(sign_in.conn_id).for_use())
-    if dict(mailbox.binding) != dict(sign_in.binding):
+    now = (dict(mailbox.binding), mailbox.settings.oauth.login)
+    if now != (dict(sign_in.binding), sign_in.login):
         raise AuthorizationFlowError(
             "The connection was changed while you signed in, so nothing was saved.",
             hint="Look at it, then start again.",

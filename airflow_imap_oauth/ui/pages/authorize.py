@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,8 +18,9 @@ from airflow_imap_oauth.exceptions import AuthorizationFlowError
 from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox
 from airflow_imap_oauth.oauth import authorization_code, discovery
 from airflow_imap_oauth.oauth.http import Transport
+from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.ui import signing_in
-from airflow_imap_oauth.ui.access import EditableConnection, may_edit
+from airflow_imap_oauth.ui.access import EditableConnection
 from airflow_imap_oauth.ui.addresses import callback_problem, callback_url
 from airflow_imap_oauth.ui.found import found_or_404
 from airflow_imap_oauth.ui.limits import RateLimit
@@ -29,8 +31,9 @@ router = APIRouter()
 
 _SIGN_INS_A_MINUTE = 10
 _limit = RateLimit(_SIGN_INS_A_MINUTE)
-# Nobody listens there: the person copies the address at which the browser ends.
-_PASTED_PORT = 53682
+# Nobody listens there, as the person copies the address at which the browser ends; a random port of
+# these makes it unlikely that anybody else does.
+_DYNAMIC_PORTS = range(49152, 65536)
 
 
 @router.get("/authorize")
@@ -50,7 +53,7 @@ def ask(request: Request, user: GetUserDep, conn_id: EditableConnection) -> HTML
         defined_by=found.defined_by,
         callback_url=callback_url(),
         problem=callback_problem(),
-        by_device=oauth.endpoints.device_url is not None or oauth.profile.token_url is None,
+        by_device=_may_have_device_codes(oauth),
     )
 
 
@@ -60,9 +63,12 @@ def begin(
 ) -> HTMLResponse:
     """Begin a sign-in, and send the browser to the mail provider."""
     _limit.count(user)
-    mailbox = open_mailbox(found_or_404(conn_id).for_use())
+    found = found_or_404(conn_id)
+    mailbox = open_mailbox(found.for_use())
     oauth = mailbox.settings.oauth
     if oauth.grant != "user_consent":
+        if found.defined_by:
+            raise HTTPException(409, f"It is defined by {found.defined_by}: nothing can be sealed.")
         prove_own_access(mailbox, owner=user.get_name())
         return render(request, "own_access.html", user=user, conn_id=conn_id, oauth=oauth)
     pasted = form.get("way") == "paste"
@@ -74,7 +80,7 @@ def begin(
             step="sign-in",
         )
     redirect_uri = (
-        f"http://{oauth.profile.loopback_redirect_host}:{_PASTED_PORT}"
+        f"http://{oauth.profile.loopback_redirect_host}:{secrets.choice(_DYNAMIC_PORTS)}"
         if pasted
         else callback_url()
     )
@@ -83,6 +89,7 @@ def begin(
         pending.SignIn(
             conn_id=conn_id,
             binding=mailbox.binding,
+            login=oauth.login,
             other_account="other_account" in form,
             ends_at=started.started_at + authorization_code.LIFETIME,
             code=started,
@@ -105,7 +112,8 @@ def begin(
 @router.get("/callback")
 def callback(request: Request, user: GetUserDep) -> HTMLResponse:
     """Take the answer of the mail provider, as the browser brings it back."""
-    return _finished(request, user, request.url.query)
+    # As a whole address: what was to come back elsewhere, to a loopback address, does not count.
+    return _finished(request, user, f"{callback_url()}?{request.url.query}")
 
 
 @router.post("/paste")
@@ -116,6 +124,13 @@ def paste(
     del conn_id
     _limit.count(user)
     return _finished(request, user, form.get("address", "").strip())
+
+
+def _may_have_device_codes(oauth: OAuthSettings) -> bool:
+    if oauth.endpoints.device_url is not None:
+        return True
+    # The metadata will tell, and are not fetched only to show a page.
+    return oauth.profile.token_url is None and oauth.endpoints.issuer is not None
 
 
 def _started(mailbox: Mailbox, redirect_uri: str) -> authorization_code.PendingAuthorization:
@@ -131,9 +146,7 @@ def _finished(request: Request, user: Any, answer: str) -> HTMLResponse:
     sign_in = signing_in.taken(request, user, _state(answer))
     if sign_in.code is None:
         raise HTTPException(400, "That belongs to a sign-in by device code.")
-    if not may_edit(user, sign_in.conn_id):
-        raise HTTPException(403, "You may no longer change this connection.")
-    mailbox = signing_in.unchanged(sign_in)
+    mailbox = signing_in.unchanged(sign_in, user)
     oauth = mailbox.settings.oauth
     with Transport(oauth.transport) as transport:
         response = authorization_code.finish(oauth, sign_in.code, answer, transport)
