@@ -25,7 +25,11 @@ def browser_page(base_url: str, *, user: str = "admin") -> Iterator[AirflowUi]:
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         try:
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page = browser.new_page(
+                viewport={"width": 1280, "height": 900},
+                # The authorization server's certificate is one of the tests.
+                ignore_https_errors=True,
+            )
             page.set_default_timeout(30_000)
             ui = AirflowUi(page, base_url)
             ui.sign_in(user)
