@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from airflow_imap_oauth.exceptions import (
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 _STEP = "token store"
 _MAX_ATTEMPTS = 5
 
+#: After so long no further attempt to save begins: other hosts wait for a renewal, but not forever.
+_ATTEMPT_WITHIN_SECONDS = 45.0
+
 
 class RecordKeeper:
     """
@@ -35,6 +39,7 @@ class RecordKeeper:
 
     :param unsaved_folder: That folder.
     :param retry_delays_seconds: How long to wait before each further attempt to save such a record.
+    :param monotonic: This host's clock.
     """
 
     def __init__(
@@ -44,11 +49,13 @@ class RecordKeeper:
         *,
         unsaved_folder: Path,
         retry_delays_seconds: Sequence[float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._conn_id = conn_id
         self._unsaved = FileTokenStore(unsaved_folder)
         self._retry_delays_seconds = tuple(retry_delays_seconds)
+        self._monotonic = monotonic
 
     def load(self) -> TokenRecord | None:
         """
@@ -134,10 +141,9 @@ class RecordKeeper:
         kept = self._kept(opens)
         if kept is None:
             return
-        stored = self.load()
-        # Whatever was authorized or renewed since is at least as new.
-        if stored is None or stored.generation < kept.generation:
-            self.save_rotated(kept)
+        newer = _ahead(kept, self.load())
+        if newer is not None:
+            self.save_rotated(newer)
             logger.warning(
                 "Connection '%s': saved the rotated refresh token that could not be saved before.",
                 self._conn_id,
@@ -153,8 +159,7 @@ class RecordKeeper:
         :raises ConfigurationError: If what it holds cannot be understood. A retry cannot help.
         """
         kept, stored = self._kept(opens), self.load()
-        newer = kept is not None and (stored is None or stored.generation < kept.generation)
-        return kept if newer else stored
+        return (kept and _ahead(kept, stored)) or stored
 
     def forget_unsaved(self) -> None:
         """Remove what :meth:`save_rotated` has kept on this host."""
@@ -172,8 +177,11 @@ class RecordKeeper:
 
     def _attempts(self, record: TokenRecord) -> ImapOAuthError | None:
         failure: ImapOAuthError | None = None
+        began_at = self._monotonic()
         for delay in (0.0, *self._retry_delays_seconds):
             if failure is not None:
+                if self._monotonic() - began_at > _ATTEMPT_WITHIN_SECONDS:
+                    break
                 logger.warning(
                     "Connection '%s': a rotated refresh token is not saved yet: %s",
                     self._conn_id,
@@ -209,6 +217,16 @@ class RecordKeeper:
                 conn_id=self._conn_id,
                 step=_STEP,
             ) from None
+
+
+def _ahead(kept: TokenRecord, stored: TokenRecord | None) -> TokenRecord | None:
+    """Return a record that was kept, if the store has nothing as new, as it goes into the store."""
+    if stored is None or stored.generation < kept.generation:
+        return kept
+    if stored.in_flight_at is not None and stored.in_flight_at == kept.last_refresh_at:
+        # What it is the answer to is still unanswered there; the tokens were only sealed anew.
+        return replace(kept, generation=stored.generation + 1)
+    return None  # whatever was authorized or renewed since is at least as new
 
 
 def _is_later(text: str, record: TokenRecord) -> bool:

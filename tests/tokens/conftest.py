@@ -5,10 +5,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.tokens.support import Rig
+
+if TYPE_CHECKING:
+    from tests.servers.authorization_server import AuthorizationServer
+    from tests.tokens.world import World
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -24,3 +29,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def rig(tmp_path: Path) -> Rig:
     """Give a connection with a store in memory, a clock and a strict grant."""
     return Rig(tmp_path)
+
+
+@pytest.fixture
+def world(authorization_server: AuthorizationServer, tmp_path: Path) -> World:
+    """Give a maker of hosts at the real authorization server."""
+    from tests.tokens.world import World
+
+    return World(authorization_server, tmp_path)

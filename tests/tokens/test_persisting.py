@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_imap_oauth.exceptions import TokenPersistError, TokenStoreError
-from tests.tokens.support import FIXED_PROFILE, Rig, broken_store_error, settings
+from airflow_imap_oauth.tokens.record_keeper import RecordKeeper
+from tests.tokens.support import FIXED_PROFILE, Rig, broken_store_error, sealer_of, settings
 
 
 def _expired(rig: Rig) -> None:
@@ -133,6 +134,47 @@ def test_what_waits_of_another_installation_is_left_alone(rig: Rig) -> None:
     other.manager().get_access_token()
     assert other.grant.spent == ["seed-1"]
     assert [path.read_text() for path in (rig.folder / "locks" / "unsaved").iterdir()] == waiting
+
+
+def test_what_waits_survives_sealing_anew(rig: Rig) -> None:
+    """When another host only seals the record anew meanwhile, what waits is still the newer one."""
+    _expired(rig)
+    rig.break_store_after_answer()
+    with pytest.raises(TokenPersistError):
+        rig.manager().get_access_token()
+    rig.store.fail_save = None
+    rig.clock.move(600)
+    another = rig.folder / "locks of another host"
+    rig.manager(sealer=sealer_of(2, 1), lock_folder=another).reseal()
+    rig.sealer = sealer_of(2, 1)
+    assert rig.manager().get_access_token()
+    assert rig.grant.requests == 2
+    rig.expire()
+    assert rig.manager().get_access_token()
+    assert rig.store.record.status == "active"
+
+
+def test_attempts_to_save_end_in_time(rig: Rig) -> None:
+    """A store that takes long to fail is not tried again, as other hosts wait for this one."""
+    _expired(rig)
+    record = rig.store.record
+    rig.store.fail_save = broken_store_error()
+
+    def slow() -> float:
+        rig.clock.move(30)
+        return rig.clock.instant.timestamp()
+
+    keeper = RecordKeeper(
+        rig.store,
+        "mail",
+        unsaved_folder=rig.folder / "unsaved",
+        retry_delays_seconds=(0.0,) * 9,
+        monotonic=slow,
+    )
+    rig.store.saves = 0
+    with pytest.raises(TokenPersistError):
+        keeper.save_rotated(record)
+    assert rig.store.saves == 2
 
 
 def test_an_interrupted_save_is_kept(rig: Rig) -> None:

@@ -12,7 +12,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from airflow_imap_oauth.oauth.settings import OAuthSettings
 from airflow_imap_oauth.tokens.binding import binding
@@ -26,8 +26,9 @@ from tests.tokens.support import sealer_of
 WAIT_SECONDS = 60
 POLL_SECONDS = 0.1
 
-StoreName = Literal["file", "sql"]
-STORE_NAMES: tuple[StoreName, ...] = get_args(StoreName)
+StoreName = Literal["file", "sql", "plain"]
+#: Those that part hosts.
+STORE_NAMES: tuple[StoreName, ...] = ("file", "sql")
 
 #: Loaded once, in a process without threads, of which the workers are forked.
 _PRELOADED = (
@@ -36,6 +37,16 @@ _PRELOADED = (
     "airflow_imap_oauth.oauth.engines.rfc6749",
     "airflow_imap_oauth.oauth.engines.msal",
 )
+
+
+class PlainStore:
+    """A store of somebody who offers no more than he must."""
+
+    name = "plain"
+
+    def __init__(self, folder: Path) -> None:
+        store = FileTokenStore(folder)
+        self.load, self.save, self.delete = store.load, store.save, store.delete
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +81,12 @@ class Host:
         }
         return TokenManager(**values)
 
-    def store(self) -> FileTokenStore | SqlTokenStore:
+    def store(self) -> TokenStore:
         """Return the store."""
         if self.store_name == "sql":
             return SqlTokenStore(self.database_url)
-        return FileTokenStore(self.folder / "tokens")
+        folder = self.folder / "tokens"
+        return PlainStore(folder) if self.store_name == "plain" else FileTokenStore(folder)
 
     @property
     def database_url(self) -> str:
