@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.stage import DAG_ID, ROOT, stage
+from demo.stage import CONN_ID, DAG_ID, ROOT, stage
 from tests.system.browser import AirflowUi, browser_page
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def main() -> None:
         airflow.run_dag(DAG_ID)
         with browser_page(airflow.base_url) as ui:
             take_form(ui)
-            take_page(ui.open_mailboxes(), "mailboxes.png", height=300)
+            mailboxes = ui.open_mailboxes()
+            take_page(mailboxes, "mailboxes.png", height=620)
+            take_authorization(mailboxes)
             ui.page.goto(f"{airflow.base_url}/dags/{DAG_ID}")
             ui.page.get_by_text("fetch_mail").first.wait_for()
             take_page(ui.page, "dag.png", height=640)
@@ -46,6 +48,20 @@ def take_form(ui: AirflowUi) -> None:
     ui.type_in(dialog, {"client_id": "00000000-0000-0000-0000-000000000000"})
     dialog.screenshot(path=PICTURES / "form-sign-in.png")
     ui.page.keyboard.press("Escape")
+
+
+def take_authorization(page: Page) -> None:
+    """Authorize the demo's mailbox in the browser, check it, and take what both pages say."""
+    page.get_by_role("link", name=CONN_ID, exact=True).click()
+    page.get_by_role("link", name="Authorize", exact=True).click()
+    page.get_by_role("button", name="Sign in at").click()
+    page.get_by_role("button", name="Allow", exact=True).click()
+    page.get_by_text("is authorized").first.wait_for()
+    take_page(page, "authorized.png", height=520)
+    page.get_by_role("link", name="Check the connection").click()
+    page.get_by_role("button", name="Check").click()
+    page.get_by_text("All is well").wait_for()
+    take_page(page, "check.png", height=900)
 
 
 def take_page(page: Page, name: str, *, height: int) -> None:

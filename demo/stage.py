@@ -15,6 +15,7 @@ from typing import Any
 from tests.hooks import connections
 from tests.mailbox import small_mailbox
 from tests.servers.airflow_stack import AirflowStack, sign_in
+from tests.servers.authorization.dialects import IMAP_SCOPE
 from tests.servers.authorization_server import AuthorizationServer
 from tests.servers.certificates import CertificateAuthority
 from tests.servers.embedded_imap import EmbeddedImapServer, introspection
@@ -89,5 +90,5 @@ def _connection(server: AuthorizationServer, mail: EmbeddedImapServer) -> dict[s
         "host": mail.host,
         "port": mail.port,
         "login": LOGIN,
-        "extra": json.dumps(connections.custom(server)),
+        "extra": json.dumps(connections.custom(server, scopes=f"{IMAP_SCOPE} openid email")),
     }
