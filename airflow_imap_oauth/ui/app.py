@@ -40,13 +40,9 @@ _HEADERS = (
     ),
     (b"x-frame-options", b"DENY"),
     (b"x-content-type-options", b"nosniff"),
-    # Not "no-referrer": with that, browsers hide from ourselves where a form comes from.
-    (b"referrer-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
-
-
-#: Their queries name a sign-in, or hold the code that it brought.
+#: Their queries name a sign-in, or hold the code that it brought. They have no forms.
 _SECRET_QUERIES = ("/callback", "/device")
 
 
@@ -65,10 +61,15 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+                # Elsewhere not "no-referrer": with that, browsers hide from ourselves where a form
+                # comes from.
+                policy = b"same-origin"
                 if scope["path"].endswith(_SECRET_QUERIES):
+                    policy = b"no-referrer"
                     # Servers and Airflow write their access logs from the same scope, afterwards.
                     scope["query_string"] = b""
+                own = (*_HEADERS, (b"referrer-policy", policy))
+                message = {**message, "headers": [*message.get("headers", ()), *own]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

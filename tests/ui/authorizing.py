@@ -65,6 +65,13 @@ def leaving(answer: Any) -> str:
     return unescape(found[1])
 
 
+def pasting(answer: Any) -> str:
+    """Return where a page lets somebody sign in whose browser will not come back by itself."""
+    found = re.search(r'<a href="([^"]*)" target="_blank"', answer.text)
+    assert found is not None, answer.text
+    return unescape(found[1])
+
+
 def consented(box: Mailbox, answer: Any, login: str | None = None) -> str:
     """Consent as a person would; return the address of ours at which the browser arrives."""
     arrived = box.authorization.consent(leaving(answer), login or box.login)

@@ -8,6 +8,7 @@ import json
 import re
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -186,3 +187,82 @@ def test_without_an_address_of_its_own_no_redirect_is_offered(
     refused = browser.post(action, data=hidden, headers=PERSON)
     assert refused.status_code == 400
     assert "base_url is not" in text_of(refused.text)
+
+
+def test_no_key_is_told_before_anybody_leaves(
+    box: Mailbox, browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a key to seal with, nobody is sent to sign in for nothing."""
+    monkeypatch.setenv("AIRFLOW__IMAP_OAUTH__TOKEN_KEYS", "no key")
+    sign_in(browser)
+    page = browser.get(path("/authorize", connection_id=box.conn_id), headers=PERSON)
+    assert page.status_code == 400
+    assert "token_keys" in text_of(page.text)
+
+
+@pytest.mark.parametrize("extra", [{"tls": "none"}, {"client_id": ""}, {"issuer": "http://x.test"}])
+def test_wrong_settings_are_told(box: Mailbox, browser: TestClient, extra: dict[str, str]) -> None:
+    """What is wrong with the connection is told before anybody leaves, or in place of leaving."""
+    sign_in(browser)
+    connections.change(box.conn_id, extra=extra)
+    page = browser.get(path("/authorize", connection_id=box.conn_id), headers=PERSON)
+    if page.status_code == 200:
+        page = begin(browser, box.conn_id)
+    assert page.status_code == 400
+    assert 'role="alert"' in page.text
+    assert is_untouched(box)
+
+
+def test_application_of_the_environment_can_only_be_checked(
+    box: Mailbox, browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody signs in and Airflow cannot write, the page leads to the check."""
+    connections.change(box.conn_id, extra={"grant": "client_credentials"})
+    sign_in(browser)
+    opened = browser.get(path("/authorize", connection_id=box.conn_id), headers=PERSON)
+    ((action, hidden),) = forms(opened.text)
+    extra = connections.custom(box.authorization, grant="client_credentials")
+    name, value = connections.environment(
+        box.conn_id, host=box.mail.host, port=box.mail.port, login=box.login, extra=extra
+    )
+    monkeypatch.setenv(name, value)
+    opened = browser.get(path("/authorize", connection_id=box.conn_id), headers=PERSON)
+    assert forms(opened.text) == []
+    assert f'href="{path("/check", connection_id=box.conn_id)}"' in opened.text
+    assert browser.post(action, data=hidden, headers=PERSON).status_code == 409
+    assert is_untouched(box)
+
+
+def test_credential_that_fails_is_not_sealed(box: Mailbox, browser: TestClient) -> None:
+    """Where the application's own credential does not work, the page says so."""
+    wrong = {"grant": "client_credentials", "client_secret": "a-wrong-secret"}
+    connections.change(box.conn_id, extra=wrong)
+    sign_in(browser)
+    page = begin(browser, box.conn_id)
+    assert page.status_code == 400
+    assert "invalid_client" in text_of(page.text)
+    assert "a-wrong-secret" not in page.text
+    assert is_untouched(box)
+
+
+# --- What to know afterwards ----------------------------------------------------------------------
+
+
+def test_warnings_stand_beside_the_success(
+    box: Mailbox, browser: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another name, the end of the secret and a broken token store are told; the token is kept."""
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    extra = {"scopes": WITH_IDENTITY, "credential_expires_on": "2026-01-31"}
+    connections.change(box.conn_id, extra=extra)
+    sign_in(browser)
+    arrived = consented(box, begin(browser, box.conn_id), f"other-{box.login}")
+    monkeypatch.setenv("AIRFLOW__IMAP_OAUTH__TOKEN_STORE", "file")
+    monkeypatch.setenv("AIRFLOW__IMAP_OAUTH__FILE_FOLDER", str(blocked))
+    told = text_of(browser.get(arrived, headers=PERSON).text)
+    assert "is authorized" in told
+    assert f"You signed in as other-{box.login}" in told
+    assert "client secret ended on 2026-01-31" in told
+    assert "token store does not work yet" in told
+    assert (connections.stored(box.conn_id)[0] or "").startswith("sealed:v1:")

@@ -243,6 +243,22 @@ def test_what_nobody_came_back_for_is_swept(
     assert given_up not in keys()
 
 
+@pytest.mark.parametrize("end", ["", "x", "\u00b2", "9" * 100, "\u0661\u0662"])
+def test_variable_that_only_looks_like_one(box: Mailbox, browser: TestClient, end: str) -> None:
+    """What somebody has put among the Variables by hand stops no sign-in, and is swept."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    key = f"imap_oauth_authorization__{end}"
+    with create_session() as session:
+        session.add(Variable(key=key, val="by hand"))  # type: ignore[no-untyped-call]
+    sign_in(browser)
+    assert "is authorized" in text_of(authorized(browser, box).text)
+    with create_session() as session:
+        assert session.scalar(select(Variable.key).where(Variable.key == key)) is None
+
+
 def test_audit_log_says_who(box: Mailbox, browser: TestClient) -> None:
     """That somebody authorized, and which connection, stands in Airflow's audit log."""
     from airflow.models.log import Log

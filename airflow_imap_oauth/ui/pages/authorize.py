@@ -155,8 +155,8 @@ def _finished(request: Request, user: Any, answer: str) -> HTMLResponse:
 
 def _state(answer: str) -> str:
     """Find what names the sign-in; everything else of the answer is checked when that is found."""
-    query = urlsplit(answer).query if "?" in answer else answer
     try:
+        query = urlsplit(answer).query if "?" in answer else answer
         states = parse_qs(query, max_num_fields=50, errors="surrogateescape").get("state", [])
     except ValueError:
         states = []
