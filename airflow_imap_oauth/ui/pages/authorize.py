@@ -72,18 +72,7 @@ def begin(
         prove_own_access(mailbox, owner=user.get_name())
         return render(request, "own_access.html", user=user, conn_id=conn_id, oauth=oauth)
     pasted = form.get("way") == "paste"
-    if not pasted and (problem := callback_problem()):
-        raise AuthorizationFlowError(
-            f"The mail provider cannot send a browser back here: {problem}",
-            hint="Sign in with a device code, or paste the address in the end.",
-            conn_id=conn_id,
-            step="sign-in",
-        )
-    redirect_uri = (
-        f"http://{oauth.profile.loopback_redirect_host}:{secrets.choice(_DYNAMIC_PORTS)}"
-        if pasted
-        else callback_url()
-    )
+    redirect_uri = _loopback_uri(oauth) if pasted else _callback_uri(conn_id)
     started = _started(mailbox, redirect_uri)
     pending.keep(
         pending.SignIn(
@@ -124,6 +113,22 @@ def paste(
     del conn_id
     _limit.count(user)
     return _finished(request, user, form.get("address", "").strip())
+
+
+def _callback_uri(conn_id: str) -> str:
+    problem = callback_problem()
+    if problem:
+        raise AuthorizationFlowError(
+            f"The mail provider cannot send a browser back here: {problem}",
+            hint="Sign in with a device code, or paste the address in the end.",
+            conn_id=conn_id,
+            step="sign-in",
+        )
+    return callback_url()
+
+
+def _loopback_uri(oauth: OAuthSettings) -> str:
+    return f"http://{oauth.profile.loopback_redirect_host}:{secrets.choice(_DYNAMIC_PORTS)}"
 
 
 def _may_have_device_codes(oauth: OAuthSettings) -> bool:
