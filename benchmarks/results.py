@@ -61,9 +61,14 @@ class Row:
         }
 
 
-def write(rows: Iterable[Row], file: Path) -> None:
-    """Write the rows as JSON, one object by name."""
-    text = json.dumps({row.name: row.to_json() for row in rows}, indent=2)
+def write(rows: Iterable[Row], file: Path, *, keep_others: bool = False) -> None:
+    """
+    Write the rows as JSON, one object by name.
+
+    :param keep_others: Leave rows of other names as they stand in the file.
+    """
+    found = json.loads(file.read_text()) if keep_others and file.exists() else {}
+    text = json.dumps({**found, **{row.name: row.to_json() for row in rows}}, indent=2)
     file.write_text(text + "\n")
 
 

@@ -56,20 +56,29 @@ class Rig:
 
         :raises RuntimeError: If it fails.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", module, json.dumps(arguments)],
-            cwd=ROOT,
-            env=dict(self.environment),
-            capture_output=True,
-            text=True,
-            timeout=_CHILD_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            told = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-            raise RuntimeError(f"{module} {arguments} ended with {done.returncode}:\n{told}")
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return answer
+        return run_child(module, self.environment, **arguments)
+
+
+def run_child(module: str, environment: Mapping[str, str], **arguments: object) -> dict[str, Any]:
+    """
+    Let a fresh process do a measure's work (see :func:`benchmarks.child.answer`).
+
+    :raises RuntimeError: If it fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, json.dumps(arguments)],
+        cwd=ROOT,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=_CHILD_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        told = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        raise RuntimeError(f"{module} {arguments} ended with {done.returncode}:\n{told}")
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
 
 
 @contextmanager
@@ -87,7 +96,7 @@ def running(*, messages: int) -> Iterator[Rig]:
                 large_sha256=_deliver_large(dovecot, folder),
                 folder=folder,
                 environment={
-                    **_airflow(folder),
+                    **airflow_environment(folder),
                     # Whom the peer trusts: it has no setting of its own for that.
                     "SSL_CERT_FILE": str(ca.ca_file),
                     **_connections(authorization, dovecot),
@@ -105,7 +114,8 @@ def _deliver_large(dovecot: Dovecot, folder: Path) -> str:
     return digest
 
 
-def _airflow(folder: Path) -> dict[str, str]:
+def airflow_environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a process with a fresh Airflow home, in a folder."""
     home = folder / "airflow"
     return {
         **without_airflow(os.environ),
