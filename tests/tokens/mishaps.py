@@ -144,15 +144,16 @@ def _exit_code(target: Callable[..., None], *args: object) -> int | None:
     worker = forkserver().Process(target=target, args=args)
     worker.start()
     worker.join(WAIT_SECONDS)
+    assert not worker.is_alive()
     return worker.exitcode
 
 
 def _die_at(host: Host, step: Step) -> None:
-    host.manager(struck(host.store(), step, die)).get_access_token()
+    host.manager(struck(survivor(host), step, die)).get_access_token()
 
 
 def _die_within(host: Host, seconds: float) -> None:
-    manager = host.manager()
+    manager = host.manager(survivor(host))
     death = threading.Timer(seconds, die)
     death.daemon = True
     death.start()
