@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("airflow_server")
 
 
+#: So near to its end that everybody renews, and still good for a task.
+NEARLY_DEAD = timedelta(minutes=57, seconds=40)
+
+
 @pytest.fixture
 def used(embedded_mailbox: Mailbox) -> str:
     """Give the id of a connection that a task has used before; requests are counted anew."""
@@ -93,7 +97,7 @@ def test_failure_ahead_of_the_end_is_exit_code_1(
     embedded_mailbox: Mailbox, used: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where a due renewal fails, tasks go on with the living token; the command says why."""
-    age(used, timedelta(minutes=56))
+    age(used, NEARLY_DEAD)
     embedded_mailbox.authorization.fail_next("token", "json_error", status=503, times=9)
     code, shown, errors = airflow(capsys, "refresh", used)
     assert (code, shown) == (1, "")
