@@ -42,17 +42,19 @@ class ImapOAuthError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = self.default_hint if hint is None else hint
-        self.conn_id = conn_id
+        self.conn_id: str | None = None
         self.step = step
         self.retry_after_seconds = retry_after_seconds
+        self.located(conn_id=conn_id)
 
     def located(self, *, conn_id: str | None = None, step: str | None = None) -> Self:
         """Fill in connection and step where they are not known yet, and return this error."""
-        self.conn_id = self.conn_id or conn_id
         self.step = self.step or step
-        if self.conn_id:
-            # Commands in messages are written for whatever connection it turns out to be.
-            shown = shlex.quote(self.conn_id)
+        if conn_id and not self.conn_id:
+            self.conn_id = conn_id
+            # Commands in messages are written for whatever connection it turns out to be. Only
+            # once: an id may hold these very letters.
+            shown = shlex.quote(conn_id)
             self.message = self.message.replace("CONN_ID", shown)
             self.hint = self.hint.replace("CONN_ID", shown)
         return self
@@ -77,6 +79,13 @@ class ImapOAuthError(Exception):
 
 class ConfigurationError(ImapOAuthError, ValueError):
     """A connection, option or argument is wrong. A retry cannot help."""
+
+
+class ConnectionUnavailableError(ImapOAuthError):
+    """Airflow cannot hand out the connection for now. A retry helps."""
+
+    retry_helps = True
+    default_hint = "Check Airflow's database and API server, and their logs."
 
 
 # --- OAuth ------------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ def destination_path(url: str | ObjectStoragePath) -> ObjectStoragePath:
     scheme, _, rest = text.partition("://")
     authority = rest.partition("/")[0]
     if ":" in authority.rpartition("@")[0]:
-        raise _refused("It holds a password.", "Name an Airflow connection there: s3://CONN_ID@...")
+        raise _refused(
+            "It holds a password.", "Name an Airflow connection there: s3://my_s3@bucket/mail"
+        )
     if scheme in ("file", "local") and authority:
         raise _refused(
             "A URL of a local folder has three slashes.", "For example file:///data/mail."
