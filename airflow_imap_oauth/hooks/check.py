@@ -20,7 +20,7 @@ from airflow_imap_oauth.hooks.config import PackageOptions, read_options
 from airflow_imap_oauth.hooks.connection import ConnectionLike, ConnectionSettings, parse
 from airflow_imap_oauth.hooks.keys import plain_secrets
 from airflow_imap_oauth.hooks.keys import sealer as configured_sealer
-from airflow_imap_oauth.hooks.mailbox import Mailbox, MaskedTokens, open_mailbox
+from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox, open_session
 from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.oauth.scopes import missing_scopes, surplus_warning
 from airflow_imap_oauth.tokens.manager import utc_now
@@ -243,11 +243,8 @@ class _Check:
         return f"Bound to {claims}."
 
     def sign_in(self) -> str:
-        from airflow_imap_oauth.imap.connect import connect  # noqa: PLC0415  # loads an IMAP client
-
-        imap = self.mailbox.settings.imap
-        self.session = connect(imap, MaskedTokens(self.mailbox.token_manager(), imap))
-        return f"Signed in as {imap.user}."
+        self.session = open_session(self.mailbox)
+        return f"Signed in as {self.mailbox.settings.imap.user}."
 
     def first_command(self) -> str:
         self._signed_in().noop()

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from airflow.providers.imap.hooks.imap import ImapHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_imap_oauth.exceptions import ConfigurationError, ImapOAuthError
 from airflow_imap_oauth.hooks.attachments import (
@@ -140,7 +139,7 @@ class ImapOAuthHook(ImapHook):
         """
         from airflow_imap_oauth.hooks.verdict import verdict  # noqa: PLC0415  # rarely used
 
-        return verdict(lambda: self.get_connection(self.imap_conn_id))
+        return verdict(self.imap_conn_id, self._read)
 
     async def atest_connection(self) -> tuple[bool, str]:
         """Do what :meth:`test_connection` does, without blocking the event loop."""
@@ -302,16 +301,12 @@ class ImapOAuthHook(ImapHook):
     def _read(self, conn_id: str) -> ConnectionLike:
         try:
             found: ConnectionLike = self.get_connection(conn_id)
-        except AirflowNotFoundException:
-            raise ConfigurationError(
-                "There is no such connection, or Airflow cannot read it here.",
-                # Airflow says no more: it passes over whatever a secrets backend fails with.
-                hint="Add it under Admin, Connections, or correct the id. If it is there, the log "
-                "above says what failed: often another [core] fernet_key, or a database that was "
-                "not migrated.",
-                conn_id=conn_id,
-                step="connection",
-            ) from None
+        except Exception as error:  # noqa: BLE001  # of any secrets backend; it may quote secrets
+            from airflow_imap_oauth.hooks.loading import why_unreadable  # noqa: PLC0415  # rare
+
+            raise why_unreadable(conn_id, error).located(conn_id=conn_id, step="connection") from (
+                None
+            )
         return found
 
     def _tokens(self, mailbox: Mailbox) -> MaskedTokens:

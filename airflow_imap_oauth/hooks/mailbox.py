@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from airflow_imap_oauth.exceptions import ImapOAuthError
+from airflow_imap_oauth.exceptions import ImapAuthenticationError, ImapOAuthError
 from airflow_imap_oauth.hooks.config import PackageOptions, read_options
 from airflow_imap_oauth.hooks.connection import ConnectionLike, ConnectionSettings, parse
 from airflow_imap_oauth.hooks.keys import sealer as configured_sealer
@@ -21,6 +21,9 @@ from airflow_imap_oauth.tokens.manager import TokenManager
 from airflow_imap_oauth.tokens.refreshing import Refresh
 from airflow_imap_oauth.tokens.sealing import Sealer
 from airflow_imap_oauth.tokens.store import TokenStore
+
+if TYPE_CHECKING:
+    from airflow_imap_oauth.imap.model import MailSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +124,37 @@ class MaskedTokens:
     def reject_access_token(self, token: str) -> None:
         """Drop an access token that the IMAP server rejected."""
         self._manager.reject_access_token(token)
+
+
+def open_session(mailbox: Mailbox, tokens: TokenSource | None = None) -> MailSession:
+    """
+    Sign in to a mailbox with its access token.
+
+    :param tokens: Where access tokens come from; None: its token manager.
+    :raises ImapAuthenticationError: If the server refuses it; the hint also says whose token it has
+        to be. A retry cannot help.
+    :raises ImapOAuthError: Of the kind that says whether a retry helps.
+    """
+    from airflow_imap_oauth.imap.connect import connect  # noqa: PLC0415  # loads IMAPClient
+
+    imap = mailbox.settings.imap
+    try:
+        return connect(imap, MaskedTokens(tokens or mailbox.token_manager(), imap))
+    except ImapAuthenticationError as error:
+        error.hint = f"{error.hint} {_whose_token(mailbox.settings)}".strip()
+        raise
+
+
+def _whose_token(settings: ConnectionSettings) -> str:
+    """Say who has to have access: many refusals are of a shared mailbox, or of somebody's own."""
+    user, login, grant = settings.imap.user, settings.oauth.login, settings.oauth.grant
+    if grant == "client_credentials":
+        return f"The application itself needs full access to mailbox {user}."
+    if user != login:
+        return f"Account {login} opens mailbox {user} (key 'mailbox'), so it needs full access."
+    if grant == "user_consent":
+        return (
+            f"If another account than {user} consented, that one needs full access to it; or its "
+            "own address belongs into login, and a shared mailbox into key 'mailbox'."
+        )
+    return ""

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_imap_oauth.connection_form import connection_type
 from airflow_imap_oauth.exceptions import ImapOAuthError, ReauthorizationRequiredError
 from airflow_imap_oauth.hooks.connection import CONN_TYPE
-from airflow_imap_oauth.hooks.mailbox import Mailbox, MaskedTokens, open_mailbox
+from airflow_imap_oauth.hooks.mailbox import Mailbox, open_mailbox, open_session
 from airflow_imap_oauth.oauth.expiry import expiry_warning
 from airflow_imap_oauth.tokens.manager import utc_now
 from airflow_imap_oauth.tokens.refreshing import ServerRefresh
@@ -38,44 +40,62 @@ _GOOD = ("active", "unused")
 _ENOUGH = timedelta(minutes=2)
 
 
-def verdict(read: Callable[[], ConnectionLike]) -> tuple[bool, str]:
+def verdict(conn_id: str, read: Callable[[str], ConnectionLike]) -> tuple[bool, str]:
     """
     Check a connection as far as can be without losing a refresh token.
 
-    :param read: Returns the connection, or raises.
+    :param read: Returns a connection by its id, or raises.
     :return: Whether all is well, and a sentence of at most :data:`MAX_CHARACTERS` characters.
     """
     try:
-        return True, _shortened(_check(read()))
+        return True, _shortened(_check(read(conn_id), read))
     except ImapOAuthError as error:
-        return False, _shortened(error.advice)
+        return False, _shortened(_with_labels(error.advice))
     except Exception as error:  # noqa: BLE001  # shown to people: it must not be a library's text
         logger.warning("Testing the connection failed: %s", type(error).__name__)
         return False, f"The connection cannot be read ({type(error).__name__})."
 
 
-def _check(connection: ConnectionLike) -> str:
-    # Imported here: who opens the list of connections does not need an IMAP client.
-    from airflow_imap_oauth.imap.connect import connect  # noqa: PLC0415
-    from airflow_imap_oauth.imap.session import probe  # noqa: PLC0415
-
+def _check(connection: ConnectionLike, read: Callable[[str], ConnectionLike]) -> str:
     mailbox = open_mailbox(connection)
-    imap = mailbox.settings.imap
+    _check_fallback(mailbox, read)
     if mailbox.settings.oauth.grant != "user_consent":
-        tokens = _OwnTokens(mailbox)
-        connect(imap, MaskedTokens(tokens, imap)).close()
+        open_session(mailbox, _OwnTokens(mailbox)).close()
         return _signed_in(mailbox)
     own = _with_its_own_id(mailbox)
     state = (own or mailbox).token_manager().state()
     if own is not None and _may_sign_in(own, state):
-        manager = own.token_manager(renew_early=False)
-        connect(imap, MaskedTokens(manager, imap)).close()
+        open_session(own, own.token_manager(renew_early=False)).close()
         return _signed_in(mailbox)
     if state.status not in _GOOD:
         raise ReauthorizationRequiredError(state.reason or "Somebody must authorize.")
+    return _all_but_signing_in(mailbox)
+
+
+def _all_but_signing_in(mailbox: Mailbox) -> str:
+    # Imported here: who opens the list of connections does not need an IMAP client.
+    from airflow_imap_oauth.imap.session import probe  # noqa: PLC0415
+
     _reach_authorization_server(mailbox)
-    mechanism = probe(imap)
-    return f"{imap.host} offers {mechanism}, settings are complete; sign-in was not tried."
+    mechanism = probe(mailbox.settings.imap)
+    complete = "settings and fallback" if mailbox.settings.fallback_conn_id else "settings"
+    return (
+        f"Both servers answer ({mechanism}), {complete} are complete; sign-in was not tried: it "
+        "would use up the refresh token."
+    )
+
+
+def _check_fallback(mailbox: Mailbox, read: Callable[[str], ConnectionLike]) -> None:
+    from airflow_imap_oauth.hooks.fallback import prepared  # noqa: PLC0415  # few have one
+
+    conn_id = mailbox.settings.fallback_conn_id
+    if conn_id is None:
+        return
+    try:
+        prepared(mailbox, read(conn_id))
+    except ImapOAuthError as error:
+        error.message = f"Fallback '{conn_id}': {error.message}"
+        raise
 
 
 def _signed_in(mailbox: Mailbox) -> str:
@@ -154,6 +174,17 @@ def _stored_id(mailbox: Mailbox) -> str | None:
             if (stored.binding, stored.settings.seed) == (mailbox.binding, wanted.seed):
                 found.append(row.conn_id)
     return found[0] if len(found) == 1 else None
+
+
+def _with_labels(text: str) -> str:
+    """Call the keys of ``extra`` by what the form calls them, where there is one."""
+    fields = connection_type()["conn-fields"]
+
+    def label(found: re.Match[str]) -> str:
+        key = found[1]
+        return f"'{fields[key]['label']}' ({key})" if key in fields else found[0]
+
+    return re.sub(r"[Kk]ey '(\w+)' of extra", label, text)
 
 
 def _shortened(text: str) -> str:

@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_imap_oauth.exceptions import (
+    ClientRejectedError,
+    ConfigurationError,
     ImapConnectionError,
     ImapOAuthError,
     ReauthorizationRequiredError,
@@ -18,8 +23,12 @@ from airflow_imap_oauth.exceptions import (
 )
 from airflow_imap_oauth.hooks import fallback
 from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
+from airflow_imap_oauth.hooks.mailbox import open_mailbox
+from airflow_imap_oauth.tokens.seeds import SEED_PURPOSE
 from tests.hooks import connections
+from tests.hooks.own_grants import GRANTS
 from tests.servers.dovecot_config import PASSWORD
+from tests.servers.http_proxy import ForwardProxy
 
 if TYPE_CHECKING:
     from tests.hooks.mailboxes import Mailbox
@@ -172,6 +181,7 @@ def test_fallback_out_of_order_is_worth_a_retry(
     with pytest.raises(TransientOAuthError) as caught:
         ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
     assert caught.value.conn_id == OTHER
+    assert f"because '{embedded_mailbox.conn_id}' had failed: " in caught.value.hint
     assert counted == ["imap_oauth.fallback"]
     del embedded_imap
 
@@ -186,6 +196,11 @@ def test_fallback_out_of_order_is_worth_a_retry(
         ({"port": 70_000}, "out of range"),
         ({"extra": {"ca_file": "ca.pem"}}, "not an absolute path"),
         ({"extra": {"ca_file": ["/x"]}}, "not an absolute path"),
+        ({"extra": {"proxy_url": "socks4://proxy.example.com"}}, "SOCKS"),
+        ({"extra": {"proxy_url": 7}}, "not the URL of a proxy"),
+        ({"extra": {"proxy_url": "***"}}, "not the URL of a proxy"),
+        ({"password": "***"}, "only Airflow's mask"),
+        ({"port": -1}, "out of range"),
     ],
 )
 def test_unfit_fallback_leaves_the_fault_as_it_was(
@@ -201,7 +216,7 @@ def test_unfit_fallback_leaves_the_fault_as_it_was(
     with pytest.raises(ReauthorizationRequiredError) as caught:
         ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
     assert caught.value.conn_id == embedded_mailbox.conn_id
-    assert f"Its fallback '{OTHER}' did not help" in caught.value.hint
+    assert f"Its fallback '{OTHER}' cannot serve: " in caught.value.hint
     assert problem in caught.value.hint
     assert problem in caplog.text
     assert counted == []
@@ -215,7 +230,7 @@ def test_wrong_password_leaves_the_fault_as_it_was(
     by_password(embedded_mailbox, password="wrong-password")
     with pytest.raises(ReauthorizationRequiredError) as caught:
         ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
-    assert "did not help" in caught.value.hint
+    assert f"Its fallback '{OTHER}' was tried and failed, too: The server" in caught.value.hint
     assert "wrong-password" not in str(caught.value)
     assert counted == ["imap_oauth.fallback"]
 
@@ -238,6 +253,136 @@ def test_same_credential_is_no_fallback(embedded_mailbox: Mailbox, counted: list
     assert "very same credential" in caught.value.hint
     assert server.token_requests == 1
     assert counted == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scopes": "mail offline_access", "read_timeout_seconds": 9},
+        {"client_id": "another-client-of-the-test", "client_secret": None},
+    ],
+    ids=["other settings", "other client"],
+)
+def test_same_refresh_token_is_no_fallback(
+    embedded_mailbox: Mailbox, counted: list[str], change: dict[str, Any]
+) -> None:
+    """A connection with the same refresh token is not tried, sealed or not, whatever differs."""
+    dead(embedded_mailbox)
+    mail = embedded_mailbox.mail
+    fields = {"host": mail.host, "port": mail.port, "login": embedded_mailbox.login}
+    extra = connections.custom(embedded_mailbox.authorization, **change)
+    connections.add(OTHER, extra=extra, password="dead-refresh-token", **fields)
+    other = open_mailbox(ImapOAuthHook.get_connection(OTHER))
+    sealed = other.sealer.seal("dead-refresh-token", purpose=SEED_PURPOSE, binding=other.binding)
+    connections.change(OTHER, password=sealed)
+    with pytest.raises(ReauthorizationRequiredError, match="very same credential"):
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert counted == []
+
+
+@pytest.mark.parametrize("grant", GRANTS, ids=lambda grant: grant.__name__)
+def test_same_application_is_no_fallback(
+    embedded_mailbox: Mailbox,
+    counted: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    grant: Callable[..., dict[str, Any]],
+) -> None:
+    """An application that signs in by itself is no fallback for itself."""
+    server, login = embedded_mailbox.authorization, embedded_mailbox.login
+    monkeypatch.setenv("IMAP_OAUTH_TEST_BASE_URL", server.base_url)
+    extra = grant(server, login)
+    embedded_mailbox.connect(password=None, extra={**extra, "fallback_conn_id": OTHER})
+    mail = embedded_mailbox.mail
+    connections.add(
+        OTHER,
+        extra=connections.custom(server, **extra, read_timeout_seconds=9),
+        host=mail.host,
+        port=mail.port,
+        login=login,
+        password="nobody-uses-this-password",
+    )
+    server.fail_next("token", "json_error", status=401, error="invalid_client")
+    with pytest.raises(ClientRejectedError, match="very same credential"):
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert counted == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"extra": "[1]"},
+        {"extra": "{"},
+        {"extra": "[" * 100_000},
+        {"extra": {"use_ssl": True}},
+        {"port": float("inf")},
+        {"port": float("nan")},
+        {"port": "993"},
+        {"host": 7},
+        {"login": ["a"]},
+        {"password": 12345678},
+        {"conn_type": 5},
+        {"conn_type": "imap_oauth", "port": "993"},
+    ],
+    ids=lambda odd: str(odd)[:40],
+)
+def test_odd_fallback_of_a_secrets_backend_is_told(
+    embedded_mailbox: Mailbox, odd: dict[str, Any]
+) -> None:
+    """Whatever types a secrets backend hands out, the fallback is refused in words."""
+    fields = {
+        "conn_id": OTHER,
+        "conn_type": "imap",
+        "host": embedded_mailbox.mail.host,
+        "login": embedded_mailbox.login,
+        "password": PASSWORD,
+        "schema": None,
+        "port": None,
+        "extra": "{}",
+        **odd,
+    }
+    mailbox = open_mailbox(ImapOAuthHook.get_connection(embedded_mailbox.conn_id))
+    with pytest.raises(ConfigurationError) as caught:
+        fallback.prepared(mailbox, SimpleNamespace(**fields))  # type: ignore[arg-type]
+    assert caught.value.hint
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "huge"])
+def test_ca_file_that_is_none_is_not_waited_for(
+    embedded_mailbox: Mailbox, counted: list[str], tmp_path: Path, kind: str
+) -> None:
+    """A CA file of the fallback that is no plain file of a sane size is told at once."""
+    file = tmp_path / "ca.pem"
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "huge":
+        file.touch()
+        os.truncate(file, 100 * 1024 * 1024)
+    dead(embedded_mailbox)
+    path = "/dev/zero" if kind == "device" else str(file)
+    by_password(embedded_mailbox, extra={"ca_file": path})
+    said = "too large" if kind == "huge" else "no plain file"
+    with pytest.raises(ReauthorizationRequiredError, match=said):
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert counted
+
+
+def test_password_takes_no_way_of_the_first_connection(
+    embedded_mailbox: Mailbox, counted: list[str]
+) -> None:
+    """A proxy of the first connection is not used for the other's password; its own proxy is."""
+    with ForwardProxy("http") as first, ForwardProxy("http") as own:
+        dead(embedded_mailbox, proxy_url=first.url)
+        by_password(embedded_mailbox, extra={"proxy_url": own.url})
+        with ImapOAuthHook(embedded_mailbox.conn_id) as hook:
+            assert hook.mail_client is not None
+        port = embedded_mailbox.mail.port
+        # The first connection is made before its token is asked for.
+        assert [each for _, each in first.targets].count(port) == 1
+        assert [each for _, each in own.targets] == [port]
+    assert counted
 
 
 def test_password_goes_only_to_whom_its_own_connection_trusts(

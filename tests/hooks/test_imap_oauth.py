@@ -12,6 +12,7 @@ import pytest
 
 from airflow_imap_oauth.exceptions import (
     ConfigurationError,
+    ImapAuthenticationError,
     ImapConnectionError,
     ReauthorizationRequiredError,
 )
@@ -95,6 +96,27 @@ def test_methods_need_a_sign_in(embedded_mailbox: Mailbox) -> None:
     with pytest.raises(ConfigurationError, match="with ImapOAuthHook") as caught:
         ImapOAuthHook(embedded_mailbox.conn_id).has_mail_attachment("x")
     assert caught.value.conn_id == embedded_mailbox.conn_id
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "said"),
+    [
+        ("shared@example.test", "opens mailbox shared@example.test (key 'mailbox'), so it needs"),
+        (None, "If another account than {login} consented, that one needs full access to it"),
+    ],
+)
+def test_refused_token_tells_whose_it_has_to_be(
+    embedded_mailbox: Mailbox,
+    embedded_imap: EmbeddedImapServer,
+    mailbox: str | None,
+    said: str,
+) -> None:
+    """A mailbox that somebody else signed in for needs his rights on it, and the hint says so."""
+    connections.change(embedded_mailbox.conn_id, extra={"mailbox": mailbox})
+    embedded_imap.script("AUTHENTICATE", status="NO AUTHENTICATE failed.", times=2)
+    with pytest.raises(ImapAuthenticationError) as caught:
+        ImapOAuthHook(embedded_mailbox.conn_id).get_conn()
+    assert said.format(login=embedded_mailbox.login) in caught.value.hint
 
 
 def test_account_is_the_mailbox_that_is_opened(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_imap_oauth.exceptions import ClientRejectedError
+from airflow_imap_oauth.exceptions import ClientRejectedError, ImapAuthenticationError
 from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
 from tests.hooks import connections
 from tests.hooks.own_grants import GRANTS, with_key
@@ -40,6 +40,16 @@ def test_nobody_signs_in_and_the_mailbox_opens(own: Mailbox) -> None:
         with ImapOAuthHook(own.conn_id) as hook:
             assert hook.has_mail_attachment("x") is False
     assert own.authorization.token_requests == 1
+
+
+def test_refused_token_of_an_application_is_no_persons(own: Mailbox) -> None:
+    """Where nobody signs in, the hint of a refusal asks nobody to."""
+    own.mail.script("AUTHENTICATE", status="NO AUTHENTICATE failed.", times=2)  # type: ignore[attr-defined]
+    with pytest.raises(ImapAuthenticationError) as caught:
+        ImapOAuthHook(own.conn_id).get_conn()
+    grant = connections.stored(own.conn_id)[1]["grant"]
+    assert "consented" not in caught.value.hint
+    assert ("The application itself" in caught.value.hint) == (grant == "client_credentials")
 
 
 def test_no_secret_is_logged(own: Mailbox, caplog: pytest.LogCaptureFixture) -> None:

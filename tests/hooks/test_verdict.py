@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_imap_oauth.connection_form import connection_type
 from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
 from airflow_imap_oauth.hooks.verdict import verdict
@@ -149,11 +150,15 @@ def test_a_dead_refresh_token_is_said(stored: Stored) -> None:
     assert "authorize" in text.lower()
 
 
-def test_a_missing_connection_shows_no_library_text() -> None:
-    """An unexpected error is named by its kind alone."""
+def test_a_missing_connection_shows_no_library_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That there is none is said in our words."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
     ok, text = ImapOAuthHook("no_such_connection").test_connection()
     assert not ok
-    assert text == "The connection cannot be read (AirflowNotFoundException)."
+    assert text == (
+        "There is no such connection. Add it in Airflow under Admin, Connections, or correct the "
+        "id."
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,7 +175,65 @@ def test_a_missing_connection_shows_no_library_text() -> None:
 def test_long_verdicts_end_between_sentences_or_words(text: str, shown: str) -> None:
     """What does not fit is cut where a reader would stop, not amid a word."""
 
-    def read() -> Any:
+    def read(_: str) -> Any:
         raise ConfigurationError(text)
 
-    assert verdict(read) == (False, shown)
+    assert verdict("mail", read) == (False, shown)
+
+
+def test_an_unexpected_error_is_named_by_its_kind_alone() -> None:
+    """What a library says is not shown."""
+
+    def read(_: str) -> Any:
+        raise LookupError("words of a library")
+
+    assert verdict("mail", read) == (False, "The connection cannot be read (LookupError).")
+
+
+@pytest.mark.parametrize("key", connection_type()["conn-fields"])
+def test_keys_are_called_what_the_form_calls_them(key: str) -> None:
+    """Whoever presses the button sees labels, so the label comes with the key."""
+
+    def read(_: str) -> Any:
+        raise ConfigurationError(f"Key '{key}' of extra is not set.")
+
+    label = connection_type()["conn-fields"][key]["label"]
+    assert verdict("mail", read) == (False, f"'{label}' ({key}) is not set.")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (None, "There is no such connection."),
+        ({"conn_type": "http"}, "is of type 'http'"),
+        ({"host": "elsewhere.example.com"}, "to another host or mailbox"),
+        ({"password": None}, "lacks host, login or password"),
+    ],
+    ids=["missing", "type", "host", "password"],
+)
+def test_an_unfit_fallback_is_said(
+    stored: Stored, fields: dict[str, Any] | None, said: str
+) -> None:
+    """A fallback that could not serve is found by the test, before it is needed."""
+    stored.change(extra={"fallback_conn_id": "no_fallback"})
+    if fields is not None:
+        whole = {"conn_type": "imap", "login": stored.login, "password": "app-password-of-a-test"}
+        connections.add("no_fallback", **{**whole, **fields})
+    for ok, text in (stored.test(), stored.press_button()):
+        assert not ok
+        assert text.startswith("Fallback 'no_fallback': ")
+        assert said in text
+        assert len(text) <= 150
+    connections.remove("no_fallback")
+
+
+def test_a_fit_fallback_is_not_used(stored: Stored) -> None:
+    """A fallback in order is said to be complete, and nobody signs in by it."""
+    stored.change(extra={"fallback_conn_id": "good_fallback"})
+    connections.add(
+        "good_fallback", conn_type="imap", login=stored.login, password="app-password-of-a-test"
+    )
+    ok, text = stored.press_button()
+    assert (ok, "settings and fallback are complete" in text) == (True, True), text
+    assert len(text) <= 150
+    connections.remove("good_fallback")
