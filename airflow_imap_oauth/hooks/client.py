@@ -99,7 +99,10 @@ def read_proxy_url(fields: Fields) -> str | None:
     """Return the URL of a proxy, masked because it may hold a password, or None."""
     url = fields.secret("proxy_url")
     mask(url)
-    if url is not None:
+    if url is None:
+        # Without it, all would go past the proxy.
+        fields.refuse_mask("proxy_url")
+    else:
         checked_proxy_url(url)
     return url
 

@@ -22,6 +22,8 @@ from airflow_imap_oauth.tokens.sealing import is_sealed
 _BLOCK = re.compile(
     r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=label)-----"
 )
+_PRIVATE_KEY = re.compile("-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_CERTIFICATE = re.compile("-----BEGIN [A-Z0-9 ]*CERTIFICATE-----")
 _ESCAPED_BREAK = re.compile(r"(?:\\r)?\\n|\\r")
 _LINE_CHARACTERS = 64
 
@@ -48,6 +50,8 @@ def read_client_key(fields: Fields, profile: MailProviderProfile, grant: Grant) 
     if private_key is None:
         fields.refuse_mask("certificate_private_key")
     chain, key_id = fields.lines("certificate_chain"), fields.text("key_id")
+    if chain is None:
+        fields.refuse_mask("certificate_chain")
     if private_key is None:
         if chain is not None or key_id is not None:
             name = "key_id" if chain is None else "certificate_chain"
@@ -77,6 +81,8 @@ def read_service_account_key(fields: Fields, grant: Grant) -> str | None:
     """
     text = fields.lines("service_account_key")
     mask(text)
+    if text is None:
+        fields.refuse_mask("service_account_key")
     if grant != "service_account":
         if text is not None:
             raise fields.error(
@@ -141,28 +147,37 @@ def _check_certificate(
 def _private_key(fields: Fields, text: str) -> str:
     if is_sealed(text):
         return text
-    name = "certificate_private_key"
-    pem = _pem(fields, name, text, "PRIVATE KEY", "a certificate, or something else")
+    pem = _pem(fields, "certificate_private_key", text)
     mask(pem)
+    if not _PRIVATE_KEY.search(pem):
+        what = "a certificate" if _CERTIFICATE.search(pem) else "no private key"
+        raise fields.error(
+            f"Key 'certificate_private_key' of extra holds {what}.",
+            "The private key goes here: its text begins with BEGIN PRIVATE KEY or BEGIN RSA "
+            "PRIVATE KEY. A certificate has a field of its own.",
+        )
     return pem
 
 
 def _certificates(fields: Fields, text: str) -> str:
-    return _pem(
-        fields, "certificate_chain", text, "CERTIFICATE", "a private key, or something else"
-    )
+    pem = _pem(fields, "certificate_chain", text)
+    holds_key = _PRIVATE_KEY.search(pem)
+    if holds_key or not _CERTIFICATE.search(pem):
+        # Nobody hides or seals what stands here, so a key besides the certificate is refused, too.
+        what = "a private key" if holds_key else "no certificate"
+        raise fields.error(
+            f"Key 'certificate_chain' of extra holds {what}.",
+            "The certificate alone goes here: its text begins with BEGIN CERTIFICATE. The private "
+            "key goes to certificate_private_key.",
+        )
+    return pem
 
 
-def _pem(fields: Fields, name: str, text: str, wanted: str, instead: str) -> str:
+def _pem(fields: Fields, name: str, text: str) -> str:
     pem = mended_pem(text)
     if pem is None:
         raise fields.error(
             f"Key '{name}' of extra is not in PEM form.",
             "Enter the whole text, from its BEGIN to its END line; a key without a password.",
-        )
-    if f"{wanted}-----" not in pem:
-        raise fields.error(
-            f"Key '{name}' of extra holds {instead}, and not what belongs there.",
-            f"Enter the text that begins with BEGIN and ends its first line with {wanted}.",
         )
     return pem

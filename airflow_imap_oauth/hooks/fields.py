@@ -18,6 +18,7 @@ from datetime import date
 from typing import Any
 
 from airflow_imap_oauth.exceptions import ConfigurationError
+from airflow_imap_oauth.tokens.sealing import is_sealed
 
 MASK = "***"
 
@@ -65,7 +66,9 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _MAX_SHOWN = 60
 #: Of a key or a chain of certificates; the largest real ones have a third of that.
-_MAX_LINES_CHARACTERS = 32 * 1024
+_MAX_CHARACTERS = 32 * 1024
+#: A chain of eight certificates has three hundred.
+_MAX_LINES = 500
 
 
 class Fields:
@@ -127,6 +130,7 @@ class Fields:
         text = str(value).strip()
         if not text or (masked_is_unset and MASK in text):
             return None
+        self._refuse_long(where, text)
         if _UNFIT.search(text):
             raise self.error(
                 f"{where} holds a line break, a control character or half a character.",
@@ -144,11 +148,7 @@ class Fields:
         text = (value or "").strip()
         if not text or MASK in text:
             return None
-        if len(text) > _MAX_LINES_CHARACTERS:
-            raise self.error(
-                f"key '{key}' of extra is too long to be what belongs there.",
-                f"Enter no more than {_MAX_LINES_CHARACTERS} characters.",
-            )
+        self._refuse_long(f"key '{key}' of extra", text)
         if _UNFIT_LINES.search(text):
             raise self.error(
                 f"key '{key}' of extra holds a control character or half a character.",
@@ -234,6 +234,15 @@ class Fields:
         for key in keys:
             if self.text(key) is not None:
                 raise self.error(f"Key '{key}' of extra {why}", hint)
+
+    def _refuse_long(self, where: str, text: str) -> None:
+        # What is sealed is a third longer than it was.
+        most = _MAX_CHARACTERS * (2 if is_sealed(text) else 1)
+        if len(text) > most or text.count("\n") >= _MAX_LINES:
+            raise self.error(
+                f"{where} is too long to be what belongs there.",
+                f"Enter no more than {_MAX_CHARACTERS} characters in {_MAX_LINES} lines.",
+            )
 
     def _parsed(self, extra: str | None) -> Mapping[str, Any]:
         if not (extra or "").strip():

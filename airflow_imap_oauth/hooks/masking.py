@@ -9,12 +9,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 
 from airflow.sdk.log import mask_secret
 
 from airflow_imap_oauth.imap.sasl import SASL_NAMES, initial_response
 
 _TELLING_CHARACTERS = 24
+#: The maskers compile all that they know anew for each text: with hundreds it takes minutes. The
+#: largest keys in use have 52 lines.
+_MAX_LINES = 64
+#: Longer texts are no secrets; reading a connection refuses them.
+_MAX_CHARACTERS = 64 * 1024
 
 _is_on: ContextVar[bool] = ContextVar("imap_oauth_masking", default=True)
 
@@ -41,10 +47,11 @@ def mask(secret: str | None) -> None:
     Tasks and triggers mask with the Task SDK's masker, API server and commands with the core's;
     they do not share what they know.
     """
-    if not secret or not _is_on.get():
+    if not secret or len(secret) > _MAX_CHARACTERS or not _is_on.get():
         return
     core = sys.modules.get("airflow._shared.secrets_masker")
-    for part in dict.fromkeys((secret, *_lines(secret))):
+    # The long whole comes last: every text before it is compiled without it.
+    for part in dict.fromkeys((*_lines(secret), secret)):
         mask_secret(part)
         if core is not None:
             core.mask_secret(part)
@@ -55,7 +62,8 @@ def _lines(secret: str) -> list[str]:
     lines = secret.replace("\\n", "\n").splitlines()
     if len(lines) < 2:  # noqa: PLR2004  # a secret of one line is masked as a whole
         return []
-    return [line for line in lines if len(line) >= _TELLING_CHARACTERS and "-----" not in line]
+    telling = (line for line in lines if len(line) >= _TELLING_CHARACTERS and "-----" not in line)
+    return [*islice(dict.fromkeys(telling), _MAX_LINES)]
 
 
 def mask_access_token(token: str, *, user: str, host: str, port: int) -> None:

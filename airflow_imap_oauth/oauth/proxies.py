@@ -13,6 +13,8 @@ from airflow_imap_oauth.exceptions import ConfigurationError
 ProxyScheme = Literal["http", "socks5", "socks5h"]
 
 _PORTS: dict[ProxyScheme, int] = {"http": 80, "socks5": 1080, "socks5h": 1080}
+_OTHER_SOCKS = ("socks", "socks4", "socks4a")
+_SCHEMES = f"Schemes that work are {', '.join(_PORTS)}."
 _PRINTABLE_ASCII = range(0x21, 0x7F)
 _LONGEST_SOCKS_FIELD = 255  # RFC 1929 section 2
 _EXAMPLE = (
@@ -67,9 +69,13 @@ def checked_proxy_url(url: str) -> ProxyAddress:
         is 80 for ``http`` and 1080 for SOCKS where none is named.
     :raises ConfigurationError: If it cannot be used. A retry cannot help.
     """
+    if url and "://" not in url:
+        raise ConfigurationError(
+            "The proxy_url does not begin with a scheme.", hint=f"{_SCHEMES} {_EXAMPLE}"
+        )
     parts = _split(url)
     if parts is None:
-        raise ConfigurationError("The proxy_url is malformed.", hint=_EXAMPLE)
+        raise ConfigurationError("The proxy_url is malformed.", hint=f"{_SCHEMES} {_EXAMPLE}")
     scheme = _scheme(parts)
     user, password = _unquoted(parts.username), _unquoted(parts.password)
     problem = _problem(scheme, user, password)
@@ -106,7 +112,13 @@ def _scheme(parts: SplitResult) -> ProxyScheme:
     if parts.scheme == "https":
         raise ConfigurationError(
             "The proxy_url is https, and TLS to the proxy itself is not supported.",
-            hint="Use the proxy's http port: what passes through is encrypted up to the server.",
+            hint="Use http:// and the proxy's http port: what passes through is encrypted up to "
+            f"the server. {_SCHEMES}",
+        )
+    if parts.scheme in _OTHER_SOCKS:
+        raise ConfigurationError(
+            "The scheme of proxy_url leaves open which SOCKS it is, or is of version 4.",
+            hint=f"Write socks5h:// if the proxy speaks version 5; no other works. {_EXAMPLE}",
         )
     raise ConfigurationError(
         f"The scheme of proxy_url is none of {', '.join(_PORTS)}.", hint=_EXAMPLE

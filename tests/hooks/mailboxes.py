@@ -83,7 +83,7 @@ def forget_tokens(conn_id: str) -> None:
 
 
 def _mailbox(mail: MailServer, authorization: AuthorizationServer, login: str) -> Iterator[Mailbox]:
-    _forget_masks()
+    forget_masks()
     made = Mailbox(
         conn_id=f"mail_{secrets.token_hex(4)}", login=login, mail=mail, authorization=authorization
     )
@@ -94,7 +94,7 @@ def _mailbox(mail: MailServer, authorization: AuthorizationServer, login: str) -
     forget_tokens(made.conn_id)
 
 
-def _forget_masks() -> None:
+def forget_masks() -> None:
     """Drop the secrets of earlier tests: Airflow compiles all it knows anew for every new one."""
     from airflow._shared.secrets_masker import reset_secrets_masker as reset_core
     from airflow.sdk._shared.secrets_masker import reset_secrets_masker as reset_sdk

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from airflow_imap_oauth.exceptions import ConfigurationError
 from airflow_imap_oauth.hooks.connection import parse
 from airflow_imap_oauth.hooks.credentials import mended_pem
 from airflow_imap_oauth.hooks.imap_oauth import ImapOAuthHook
@@ -94,6 +95,87 @@ def test_microsoft_application_arrives() -> None:
     assert oauth.client_key is not None
     assert oauth.client_key.certificate_chain is not None
     assert key.private_key not in repr(oauth)
+
+
+def microsoft_application(private_key: str, certificate: str) -> dict[str, Any]:
+    """Return what an application of Microsoft with these keys has in its extra."""
+    return without(
+        "exchange_url",
+        mail_provider="microsoft",
+        tenant_id="contoso.example",
+        grant="client_credentials",
+        certificate_private_key=private_key,
+        certificate_chain=certificate,
+    )
+
+
+KEY = ClientKey.create()
+
+
+@pytest.mark.parametrize(
+    ("private_key", "certificate", "message", "hint"),
+    [
+        (KEY.certificate, KEY.certificate, "holds a certificate", "The private key goes here"),
+        (KEY.private_key, KEY.private_key, "holds a private key", "The certificate alone goes"),
+        (
+            KEY.private_key,
+            KEY.certificate + KEY.private_key,
+            "certificate_chain' of extra holds a private key",
+            "The certificate alone goes here",
+        ),
+        (
+            KEY.private_key.replace("PRIVATE KEY", "PUBLIC KEY"),
+            KEY.certificate,
+            "holds no private key",
+            "The private key goes here",
+        ),
+        (
+            KEY.private_key,
+            KEY.certificate.replace("CERTIFICATE", "CERTIFICATE REQUEST"),
+            "holds no certificate",
+            "The certificate alone goes here",
+        ),
+    ],
+    ids=["certificate", "private key", "both", "public key", "request"],
+)
+def test_key_and_certificate_in_the_wrong_field_are_told(
+    private_key: str, certificate: str, message: str, hint: str
+) -> None:
+    """Whoever mixes up private key and certificate reads which of them goes where."""
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        parsed(extra=microsoft_application(private_key, certificate))
+    assert caught.value.hint.startswith(hint)
+    assert private_key.splitlines()[1] not in str(caught.value)
+
+
+@pytest.mark.parametrize("tenant_id", ["common", "Organizations", "CONSUMERS", None])
+def test_application_needs_a_tenant_of_its_own(tenant_id: str | None) -> None:
+    """However it is written, a tenant that many share is none for an application."""
+    extra = microsoft_application(KEY.private_key, KEY.certificate)
+    with pytest.raises(ConfigurationError, match="no single organisation"):
+        parsed(extra={**extra, "tenant_id": tenant_id})
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("socks://proxy.example.com:1080", "Write socks5h:// if the proxy speaks version 5"),
+        ("socks4://proxy.example.com", "Write socks5h:// if the proxy speaks version 5"),
+        ("SOCKS4A://proxy.example.com", "Write socks5h:// if the proxy speaks version 5"),
+        ("https://proxy.example.com:3128", "Schemes that work are http, socks5, socks5h"),
+        ("proxy.example.com:3128", "Schemes that work are http, socks5, socks5h"),
+        ("proxy.example.com", "Schemes that work are http, socks5, socks5h"),
+        ("etl:pa55-of-a-proxy@proxy.example.com", "Schemes that work are http, socks5, socks5h"),
+        ("//proxy.example.com:3128", "Schemes that work are http, socks5, socks5h"),
+        ("ftp://proxy.example.com", "none of http, socks5, socks5h"),
+    ],
+)
+def test_scheme_of_a_proxy_that_does_not_work_is_told(url: str, said: str) -> None:
+    """Each way to get the scheme of a proxy wrong is answered with those that work."""
+    with pytest.raises(ConfigurationError) as caught:
+        parsed(extra={"proxy_url": url})
+    assert said in str(caught.value)
+    assert "pa55-of-a-proxy" not in str(caught.value)
 
 
 def test_fallback_arrives() -> None:

@@ -155,55 +155,6 @@ def test_null_and_blank_mean_unset(unset: str | None) -> None:
     assert settings == parsed()
 
 
-def test_masked_secrets_mean_unset() -> None:
-    """Airflow's mask in place of a secret is not used as one."""
-    assert parsed(password="***", extra={"refresh_token": "x***"}).seed is None
-
-
-@pytest.mark.parametrize("key", ["client_secret", "certificate_private_key"])
-def test_masked_secret_makes_no_public_client(key: str) -> None:
-    """A client whose secret was lost to Airflow's mask does not silently go on without it."""
-    with pytest.raises(ConfigurationError, match=rf"'{key}'.*mask.*enter it again"):
-        parsed(extra={key: "***"})
-
-
-def test_mask_inside_of_authorize_params_is_refused() -> None:
-    """A parameter that Airflow has masked is not sent as it stands."""
-    with pytest.raises(ConfigurationError, match=r"'access'.*'\*\*\*'"):
-        parsed(extra={"authorize_params": {"access": "***"}})
-
-
-@pytest.mark.parametrize("name", ["STATE", "Client_Id", "redirect_uri"])
-def test_own_parameters_cannot_be_configured(name: str) -> None:
-    """What each sign-in sets anew is refused, however it is spelled."""
-    with pytest.raises(ConfigurationError, match="may not set"):
-        parsed(extra={"authorize_params": {name: "x"}})
-
-
-@pytest.mark.parametrize(
-    "text", ["1_000", "nan", "inf", "1e2", "+5", "٣", "0x10", "5s", "-1", "0", ".5", "1" * 400]
-)
-def test_seconds_are_plain_numbers(text: str) -> None:
-    """A duration is written in digits, and nothing that a language happens to read is guessed."""
-    with pytest.raises(ConfigurationError, match="not a number of seconds"):
-        parsed(extra={"read_timeout_seconds": text})
-
-
-@pytest.mark.parametrize(
-    "text", ["20270131", "2027-W05-1", "2027-1-31", "31.01.2027", "2027-02-30"]
-)
-def test_day_has_one_form(text: str) -> None:
-    """A date reads like 2027-01-31 on every version of Python."""
-    with pytest.raises(ConfigurationError, match="not a date"):
-        parsed(extra={"credential_expires_on": text})
-
-
-def test_huge_key_is_refused_at_once() -> None:
-    """A text that is no key for its size alone is neither read nor masked line by line."""
-    with pytest.raises(ConfigurationError, match="too long"):
-        parsed(extra={"certificate_private_key": ("A" * 60 + "\n") * 20_000})
-
-
 def test_password_wins_over_refresh_token_in_extra() -> None:
     """Where both hold a refresh token, the password is newer."""
     settings = parsed(password="from-password", extra={"refresh_token": "from-extra"})
