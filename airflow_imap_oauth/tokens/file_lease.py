@@ -60,6 +60,13 @@ class FileLease:
         """Agree: a holder that stands still keeps the lock."""
         return True
 
+    def leave(self) -> None:
+        """Give the lock back: no later holder of this host could take it over."""
+        self.release()
+
+    def end_left(self) -> None:
+        """Do nothing: none is left standing."""
+
     def release(self) -> None:
         """Give the lock back; should that fail, it ends with this process."""
         lock, self._lock = self._lock, None

@@ -69,6 +69,18 @@ class Lease(Protocol):
         """Give it back, as far as that can be done safely. Raises nothing."""
         ...
 
+    def leave(self) -> None:
+        """
+        Let it stand until it counts as abandoned: for the next holder of this host.
+
+        Where the next one of this host could not take it over, it is given back.
+        """
+        ...
+
+    def end_left(self) -> None:
+        """Give back what a holder of this host has left standing. Raises nothing."""
+        ...
+
 
 class HostMemory(Protocol):
     """What the processes of one host remember for each other; a token store does."""
@@ -107,6 +119,12 @@ class NoLease:
         return True
 
     def release(self) -> None:
+        """Do nothing."""
+
+    def leave(self) -> None:
+        """Do nothing."""
+
+    def end_left(self) -> None:
         """Do nothing."""
 
 
@@ -183,6 +201,10 @@ class Holding:
             return True
         return self._host.load(self._terms.conn_id) == claim
 
+    def last(self) -> str | None:
+        """Return the claim with which a process of this host entered last."""
+        return self._host.load(self._terms.conn_id)
+
     def begin(self, claim: str, *, since: float) -> None:
         """Note that this process holds the lease, by that claim, since that instant."""
         self._host.save(self._terms.conn_id, claim)
@@ -237,6 +259,12 @@ class TimedLease:
 
     def release(self) -> None:
         """Do nothing: see the module's description."""
+
+    def leave(self) -> None:
+        """Do nothing: it stands anyway, as the record has no later generation."""
+
+    def end_left(self) -> None:
+        """Do nothing: the record has a later generation."""
 
 
 def _generation(claim: str) -> float:

@@ -127,7 +127,7 @@ class RecordKeeper:
                 step=_STEP,
             ) from failure
 
-    def recover(self, opens: Callable[[TokenRecord], bool]) -> None:
+    def recover(self, opens: Callable[[TokenRecord], bool]) -> bool:
         """
         Save what an earlier renewal on this host could not save.
 
@@ -136,11 +136,12 @@ class RecordKeeper:
         :param opens: Tells whether the tokens of a record open here; if not, the record belongs to
             another installation or an earlier configuration, and stays where it is; so does one
             of a later version of this package.
+        :return: Whether there was something, which is saved now or outdated.
         :raises TokenPersistError: If the store still does not take it. A retry helps.
         """
         kept = self._kept(opens)
         if kept is None:
-            return
+            return False
         newer = _ahead(kept, self.load())
         if newer is not None:
             self.save_rotated(newer)
@@ -149,6 +150,7 @@ class RecordKeeper:
                 self._conn_id,
             )
         self.forget_unsaved()
+        return True
 
     def newest(self, opens: Callable[[TokenRecord], bool]) -> TokenRecord | None:
         """

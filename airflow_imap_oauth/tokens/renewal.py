@@ -13,6 +13,7 @@ from datetime import datetime
 from airflow_imap_oauth.exceptions import (
     ImapOAuthError,
     ReauthorizationRequiredError,
+    TokenPersistError,
     TokenStoreError,
 )
 from airflow_imap_oauth.oauth.expiry import expiry_warning
@@ -112,7 +113,8 @@ class Renewal:
         :param early: The access token still lives.
         :return: An access token that is good for a while.
         """
-        self._keeper.recover(self._sealer.opens)
+        if self._keeper.recover(self._sealer.opens):
+            self._lease.end_left()
         deadline = time.monotonic() + self._times.lease_timeout_seconds
         entered: int | None = None
         try:
@@ -131,6 +133,11 @@ class Renewal:
                     raise lease_is_taken(self._times.lease_timeout_seconds)
                 else:
                     time.sleep(self._times.poll_seconds)
+        except TokenPersistError:
+            # Only this host has the new refresh token: no other is to try the spent one meanwhile.
+            self._lease.leave()
+            entered = None
+            raise
         finally:
             if entered is not None:
                 self._lease.release()

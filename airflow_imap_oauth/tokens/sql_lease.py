@@ -74,11 +74,21 @@ class SqlLease:
         new = insert(LEASE).values(conn_id=self._conn_id, holder=name)
         return in_place_of is None and self._database.changed(self._conn_id, new)
 
+    def leave(self) -> None:
+        """Let this holder's name stand; the next one of this host knows it."""
+
+    def end_left(self) -> None:
+        """Take the name of the last holder of this host out of the row, if it still stands."""
+        self._remove(self._holding.last())
+
     def release(self) -> None:
         """Take this holder's name out of the row, if it still stands there."""
-        if self._name is None:
+        self._remove(self._name)
+
+    def _remove(self, name: str | None) -> None:
+        if name is None:
             return
-        held = (LEASE.c.conn_id == self._conn_id, LEASE.c.holder == self._name)
+        held = (LEASE.c.conn_id == self._conn_id, LEASE.c.holder == name)
         try:
             self._database.changed(self._conn_id, update(LEASE).where(*held).values(holder=None))
         except TokenStoreError as error:

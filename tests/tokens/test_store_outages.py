@@ -7,6 +7,8 @@ from __future__ import annotations
 import resource
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYetError
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -134,3 +136,29 @@ def test_errors_for_a_while(world: World) -> None:
     assert (world.server.token_requests, store.errors_left) == (1, 0)
     assert host.manager(store).get_access_token()
     _assert_nothing_is_lost(world, host)
+
+
+def test_other_hosts_wait_for_the_one_that_holds_the_token(world: World) -> None:
+    """While only one host has the new refresh token, none of the others tries the spent one."""
+    host = world.host("strict", "sql")
+    other, store = host.another(), SqlTokenStore(host.database_url)
+    replace_, broken = store.replace, True
+
+    def refuse(conn_id: str, text: str, *, expected: str | None) -> bool:
+        if broken and host.record().in_flight_at is not None:
+            raise broken_store_error()
+        return replace_(conn_id, text, expected=expected)
+
+    store.replace = refuse  # type: ignore[method-assign]
+    manager = host.manager(store, save_retry_delays_seconds=(0.0, 0.0))
+    with pytest.raises(TokenPersistError):
+        manager.get_access_token()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(other.manager().get_access_token)
+        with pytest.raises(NotYetError):
+            waiting.result(1.0)
+        broken = False
+        token = host.manager(store).get_access_token()
+        assert waiting.result(20.0) == token
+    assert world.server.token_requests == 1
+    world.assert_well(other)
