@@ -18,8 +18,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 _PROGRAM = """
-import sys, threading
+import signal, sys, threading
 from demo.ending import ended_by_signals
+# The tests themselves may run where one of them is ignored, under nohup or in the background.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 with ended_by_signals():
     try:
         print("begun", flush=True)
