@@ -197,7 +197,7 @@ def _expire_tokens(airflow: AirflowStack, conn_id: str) -> None:
 
 def test_no_secret_stays_anywhere(
     airflow: AirflowStack, mailboxes: Mailboxes, authorization_server: AuthorizationServer,
-    fetch: Fetch,
+    fetch: Fetch, tmp_path: Path,
 ) -> None:  # fmt: skip
     """After a sign-in and a run at DEBUG no token is in any log, file, XCom or table."""
     conn_id = mailboxes.add()
@@ -216,3 +216,8 @@ def test_no_secret_stays_anywhere(
     with closing(sqlite3.connect(airflow.home / "airflow.db")) as database:
         dump = "\n".join(database.iterdump()).encode()
     assert not [secret for secret in issued if secret in dump]
+    # There the Variables are encrypted; an export shows what they hold.
+    exported = tmp_path / "variables.json"
+    airflow.cli("variables", "export", str(exported))
+    assert f"imap_oauth_token__{conn_id}" in exported.read_text()
+    assert not [secret for secret in issued if secret in exported.read_bytes()]

@@ -43,6 +43,17 @@ def test_eight_tasks_at_once_send_one_request(
     assert authorization_server.token_requests == 1
 
 
+def test_every_store_keeps_its_contract_in_worker_and_triggerer(
+    airflow: AirflowStack, tmp_path: Path
+) -> None:
+    """Variables, files and a database hold what they promise wherever tokens are renewed."""
+    for place in ("task", "triggerer"):
+        (tmp_path / place).mkdir()
+    run = airflow.run_dag("store_contracts", conf={"folder": str(tmp_path)}, timeout_seconds=400)
+    assert run.state == "success", airflow.task_log(run, "in_task")
+    assert (airflow.xcom(run, "in_task"), airflow.xcom(run, "in_triggerer")) == ([], [])
+
+
 def test_api_server_in_trouble_costs_no_token(
     airflow: AirflowStack,
     mailboxes: Mailboxes,
