@@ -131,14 +131,18 @@ def test_malformed_environment_variable_is_told(monkeypatch: pytest.MonkeyPatch,
     assert "AIRFLOW_CONN_MAIL_OF_THE_ENVIRONMENT" in failure("mail_of_the_environment").message
 
 
+ANSWERS = [
+    ("CONNECTION_NOT_FOUND", ConfigurationError, "knows no such connection"),
+    ("API_SERVER_ERROR", ConnectionUnavailableError, "API_SERVER_ERROR"),
+    ("GENERIC_ERROR", ConnectionUnavailableError, "GENERIC_ERROR"),
+    ("PERMISSION_DENIED", ConfigurationError, "may not read"),
+]
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "told"),
-    [
-        ("CONNECTION_NOT_FOUND", ConfigurationError, "knows no such connection"),
-        ("API_SERVER_ERROR", ConnectionUnavailableError, "API_SERVER_ERROR"),
-        ("GENERIC_ERROR", ConnectionUnavailableError, "GENERIC_ERROR"),
-        ("PERMISSION_DENIED", ConfigurationError, "may not read"),
-    ],
+    # Airflow 3.2 does not know all of them.
+    [answer for answer in ANSWERS if answer[0] in ErrorType.__members__],
 )
 def test_answer_of_the_api_server_decides_about_a_retry(
     monkeypatch: pytest.MonkeyPatch, answer: str, kind: type[ImapOAuthError], told: str
