@@ -24,8 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,31 @@ class AirflowStack:
                 )
         if "api-server" in components:
             self._wait(self._healthy, timeout_seconds=120, what="the API server")
+
+    @contextmanager
+    def another_api_server(self) -> Iterator[str]:
+        """Start a second API server on the same database; give its address."""
+        port = free_port()
+        with (self.home / "api-server-2.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", "api-server", "--port", str(port)],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        try:
+            address = f"http://localhost:{port}"
+            self._wait(lambda: _answers(address), timeout_seconds=120, what="the second API server")
+            yield address
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(15)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """End every process that was started, with all its children."""
@@ -274,6 +299,12 @@ class AirflowStack:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {timeout_seconds} s for {what}")
             time.sleep(_POLL_SECONDS)
+
+
+def _answers(address: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{address}/api/v2/monitor/health", trust_env=False).is_success
+    return False
 
 
 def without_airflow(environment: Mapping[str, str]) -> dict[str, str]:

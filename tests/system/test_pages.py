@@ -154,3 +154,19 @@ def test_access_is_taken_back_in_the_browser(
     ui.page.get_by_role("button", name="Revoke now").click()
     ui.page.get_by_text("no longer accepts the refresh token").wait_for()
     assert "needs authorization" in state(ui, airflow, conn_id)
+
+
+def test_two_api_servers_share_a_sign_in(
+    ui: AirflowUi, airflow: AirflowStack, mailboxes: Mailboxes
+) -> None:
+    """Begun at one API server, a sign-in is completed at the other."""
+    conn_id = mailboxes.add()
+    with airflow.another_api_server() as address:
+        query = urlencode({"connection_id": conn_id})
+        # The browser's cookies are those of the host, whatever the port.
+        ui.page.goto(f"{address}/imap-oauth/authorize?{query}")
+        ui.page.get_by_role("button", name="Sign in at").click()
+        ui.page.get_by_role("button", name="Allow", exact=True).click()
+        ui.page.wait_for_url(f"{airflow.base_url}/imap-oauth/callback**")
+    assert f"{conn_id} is authorized" in ui.page.content()
+    assert "active" in state(ui, airflow, conn_id)
