@@ -63,6 +63,7 @@ class AirflowStack:
     :param dags_folder: Where the DAG files are.
     :param options: Airflow options by ``section.option``, over the defaults below.
     :param environment: Additional environment variables for every process.
+    :param base_path: Below which it is reached, as behind a reverse proxy: ``/team/a``.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class AirflowStack:
         dags_folder: Path,
         options: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        base_path: str = "",
     ) -> None:
         self.home = folder
         self.port = free_port()
-        self.base_url = f"http://localhost:{self.port}"
+        self.base_url = f"http://localhost:{self.port}{base_path}"
         self.environment = {
             **without_airflow(os.environ),
             "AIRFLOW_HOME": str(folder),
@@ -136,8 +138,7 @@ class AirflowStack:
     def start(self, components: Sequence[str] = COMPONENTS) -> None:
         """Start the components and wait until the API server answers."""
         for component in components:
-            log = (self.home / f"{component}.log").open("wb")
-            with log:
+            with (self.home / f"{component}.log").open("wb") as log:
                 self._processes[component] = subprocess.Popen(
                     [sys.executable, "-m", "airflow", component],
                     env=self.environment,
@@ -152,10 +153,10 @@ class AirflowStack:
     @contextmanager
     def another_api_server(self) -> Iterator[str]:
         """Start a second API server on the same database; give its address."""
-        port = free_port()
+        port = str(free_port())
         with (self.home / "api-server-2.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "api-server", "--port", str(port)],
+                [sys.executable, "-m", "airflow", "api-server", "--port", port],
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -164,15 +165,13 @@ class AirflowStack:
             )
         try:
             address = f"http://localhost:{port}"
-            self._wait(lambda: _answers(address), timeout_seconds=120, what="the second API server")
+            self._wait(lambda: _answers(address), timeout_seconds=120, what="API server 2")
             yield address
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(15)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            for last in (signal.SIGTERM, signal.SIGKILL):
+                with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, last)
+                    process.wait(15)
 
     def stop(self) -> None:
         """End every process that was started, with all its children."""

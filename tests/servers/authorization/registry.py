@@ -19,7 +19,7 @@ from tests.servers.authorization.state import State, new_family
 REDIRECT_URIS = tuple(
     f"http://{host}{path}"
     for host in sorted(LOOPBACK_HOSTS)
-    for path in ("", "/", "/callback", "/imap-oauth/callback")
+    for path in ("", "/", "/callback", "/imap-oauth/callback", "/team/a/imap-oauth/callback")
 )
 GRANT_TYPES = ("authorization_code", "refresh_token", DEVICE_GRANT, "client_credentials")
 
